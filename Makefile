@@ -1,0 +1,30 @@
+# Each target is one command that also works without make: `python -m helpers <target>` (see README.md).
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export EXTRAS TORCH_INDEX
+
+.PHONY: setup lab walkthrough test lint bench doctor clean
+
+setup:  ## make .venv and install what this machine needs (PYTHON=, EXTRAS=, TORCH_INDEX=)
+	@$(PYTHON) -m helpers setup
+
+lab: setup  ## open the notebooks in JupyterLab
+	@python -m helpers lab
+
+walkthrough: setup  ## run the solved notebooks and write build/walkthrough/<assignment>.html
+	@python -m helpers walkthrough $(ASSIGNMENT)
+
+test: setup  ## run the tests, with coverage (ARGS= is handed to pytest)
+	@python -m helpers test $(ARGS)
+
+lint: setup  ## ruff and mypy
+	@python -m helpers lint
+
+bench: setup  ## measure every engine of this machine side by side (ARGS=)
+	@python -m helpers bench $(ARGS)
+
+doctor: setup  ## say what this machine has, what fits, and what to do about the rest
+	@python -m helpers doctor
+
+clean:  ## delete what the commands made, but not .venv (python -m helpers clean --all takes it too)
+	@$(PYTHON) -m helpers clean
