@@ -36,6 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
         if error.name is None or error.name.split(".")[0] == "helpers":
             raise
         return _fail(missing_message(error.name))
+    except BrokenPipeError:  # the reader went away, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def python_range_message() -> str:
