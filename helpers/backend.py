@@ -1,0 +1,223 @@
+"""Which TensorRT serves `import tensorrt`: NVIDIA's own, TensorRT-RTX, or the simulator.
+
+After `activate()` a notebook writes what it would write at work::
+
+    import tensorrt as trt
+    import pycuda.driver as cuda
+    import pycuda.autoprimaryctx
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import types
+from dataclasses import dataclass
+from typing import Any
+
+from . import environment
+from .environment import BackendUnavailable
+
+__all__ = ["Backend", "BackendUnavailable", "activate", "current", "explain", "record"]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What serves `import tensorrt` in this process.
+
+    Attributes:
+        name: "tensorrt", "tensorrt_rtx" or "simulator".
+        version: of TensorRT's API.
+        builder: whose builder and parser make plans.
+        engine: what executes them; the label of every time that is measured.
+        reason: why this backend was taken.
+    """
+
+    name: str
+    version: str
+    builder: str
+    engine: str
+    reason: str
+
+    @property
+    def simulated(self) -> bool:
+        return self.name == "simulator"
+
+
+_active: Backend | None = None
+
+
+def current() -> Backend | None:
+    """The backend that `activate` chose in this process; None before that."""
+    return _active
+
+
+def activate(choice: str | None = None, *, quiet: bool = False, transport: str = "process") -> Backend:
+    """Make `import tensorrt`, `import pycuda.driver` and `import pycuda.autoinit` work here, and say what serves them.
+
+    Args:
+        choice: "auto", "tensorrt", "tensorrt_rtx" or "simulator"; None reads TRT_BACKEND, and that defaults to "auto".
+        quiet: do not print the line that says which backend was taken and why.
+        transport: where the simulated device lives: "process" (here) or "child" (a process of its own).
+
+    A second call with the same answer keeps everything as it is.
+
+    Raises:
+        BackendUnavailable: the backend that was asked for cannot run here, or another one is active already.
+        ValueError: no such backend.
+    """
+    global _active
+    requested = choice if choice is not None else os.environ.get("TRT_BACKEND") or "auto"
+    chosen = environment.choose_backend(environment.inspect(), requested)
+    if _active is not None:
+        if _active.name != chosen.backend:
+            raise BackendUnavailable(
+                f"the backend {_active.name!r} is active in this process and {chosen.backend!r} was asked for. Modules that are imported "
+                "cannot be taken back: restart the kernel (or the program) and activate the other one first."
+            )
+        if not quiet:
+            print(_line(_active))
+        return _active
+    if chosen.backend == "simulator":
+        backend = _activate_simulator(chosen.reason, transport)
+    else:
+        backend = _activate_nvidia(chosen.backend, chosen.reason)
+    _active = backend
+    if not quiet:
+        print(_line(backend))
+    return backend
+
+
+def _line(backend: Backend) -> str:
+    return (
+        f"TensorRT backend: {backend.name} (API {backend.version}; plans built by {backend.builder}; run by {backend.engine}). "
+        f"{backend.reason}"
+    )
+
+
+def _activate_nvidia(name: str, reason: str) -> Backend:  # pragma: no cover - needs a GPU
+    module = importlib.import_module(name)
+    sys.modules["tensorrt"] = module
+    title = "TensorRT" if name == "tensorrt" else "TensorRT-RTX"
+    return Backend(name, module.__version__, f"NVIDIA's {title}", f"NVIDIA's {title}", reason)
+
+
+def _refuse_if_imported() -> None:
+    for name in ("tensorrt", "pycuda", "pycuda.driver"):
+        module = sys.modules.get(name)
+        if module is not None:
+            raise BackendUnavailable(
+                f"{name!r} was imported before backend.activate() ({getattr(module, '__file__', None)}), so the simulator cannot serve it. "
+                "Restart the kernel and call backend.activate() before the first `import tensorrt` or `import pycuda`."
+            )
+
+
+def _activate_simulator(reason: str, transport: str) -> Backend:
+    _refuse_if_imported()
+    from .simulator import host
+    from .simulator.frontends import tensorrt
+
+    host.use(transport)
+    from .simulator.frontends import pycuda
+    from .simulator.frontends.pycuda import driver
+
+    for name, module in (("tensorrt", tensorrt.module()), ("pycuda", pycuda), ("pycuda.driver", driver)):
+        sys.modules[name] = module
+    pycuda.driver = driver
+    sys.meta_path.insert(0, _ContextModules())
+    _watch_cells()
+    return Backend(
+        "simulator",
+        tensorrt.module().__version__,
+        f"NVIDIA's TensorRT-RTX builder {tensorrt.module().__version__}, which needs no GPU",
+        "ONNX Runtime on CPU behind TensorRT's API",
+        reason,
+    )
+
+
+class _ContextModules:
+    """Finds `pycuda.autoinit` and `pycuda.autoprimaryctx`: importing them makes a context, so not before it is asked for."""
+
+    _names = ("pycuda.autoinit", "pycuda.autoprimaryctx")
+
+    def find_spec(self, name: str, path: Any = None, target: types.ModuleType | None = None) -> Any:
+        if name not in self._names:
+            return None
+        real = f"{__package__}.simulator.frontends.{name}"
+        return importlib.util.spec_from_loader(name, _Alias(real))
+
+
+class _Alias:
+    def __init__(self, real: str) -> None:
+        self._real = real
+
+    def create_module(self, spec: Any) -> types.ModuleType:
+        return importlib.import_module(self._real)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        return None
+
+
+# --- what is pending ------------------------------------------------------------------------------------------------
+
+
+def _describe(event: dict[str, Any]) -> str:
+    tensor = f" of tensor {event['tensor']!r}" if event["tensor"] else ""
+    return f"copy device to host{tensor}, {event['nbytes']:,} bytes, on stream {event['stream']}"
+
+
+def explain(array: Any) -> str:
+    """Say whether a copy into a host array is still pending, and which.
+
+    Args:
+        array: any numpy array, or a view of one.
+    """
+    if _active is None or not _active.simulated:
+        return "Only the simulator keeps track of pending copies. On a GPU: synchronise the stream before you read."
+    from .simulator import host
+
+    address, nbytes = array.__array_interface__["data"][0], array.nbytes
+    if host.current().find_pinned(address) is None:
+        return "This array is pageable memory: copies into it have completed when the call returns. Nothing is pending."
+    pending = host.current().pending(address, nbytes)
+    if not pending:
+        return "This array is pinned memory and no copy into it is pending: what it holds is real."
+    copies = "; ".join(_describe(event) for event in pending)
+    return (
+        f"Read too early: {copies} was enqueued and has not completed. Until then the array holds poison (NaN, or -1 for integers). "
+        "Expected: stream.synchronize() (or an event's) before the array is read."
+    )
+
+
+def record(since: int = 0) -> list[dict[str, Any]]:
+    """The simulated device's record: every copy, execution, wait, allocation and free, as plain dicts, oldest first."""
+    from .simulator import host
+
+    events: list[dict[str, Any]] = host.current().device.record(since)
+    return events
+
+
+_told: set[int] = set()
+
+
+def _tell_pending(result: Any = None) -> None:
+    from .simulator import host
+
+    for event in host.current().device.unfinished():
+        if event["op"] == "dtoh" and event["index"] not in _told:
+            _told.add(event["index"])
+            print(
+                f"[simulator] pending at the end of this cell: {_describe(event)}. Its host array holds poison until the stream is "
+                "synchronised.",
+                file=sys.stderr,
+            )
+
+
+def _watch_cells() -> None:
+    """In a notebook, name at the end of each cell the copies that are still pending."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is not None:
+        shell.events.register("post_run_cell", _tell_pending)

@@ -1,0 +1,446 @@
+"""The build half: NVIDIA's own parser and builder decide; this module remembers what they were given.
+
+`Builder` and `OnnxParser` are thin subclasses of the classes in `tensorrt_rtx`, which run on a machine without a
+GPU. Networks, configs and profiles stay NVIDIA's own objects: side tables with weak keys remember, for a network, the
+ONNX that was parsed into it and what it looked like then, and for a config the profiles that were added. A plan is
+NVIDIA's plan with the ONNX model beside it (`plan.py`); what NVIDIA's builder refuses is refused here in its words.
+
+A network edited after parsing: a renamed tensor or layer is honoured. Anything else (a layer added, an output
+unmarked, a constant replaced, ...) would build in TensorRT but could not be run from the ONNX model, so the build is
+refused and the edit named, never run as something else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import re
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorrt_rtx as nv
+
+from .plan import DTYPES, Plan, SerializedPlan, TensorSpec
+
+Severity = nv.ILogger.Severity
+
+# After an API error the builder often adds this line on a machine without a driver; it says nothing about the error.
+_SPURIOUS = re.compile(r"catchCudaError.*cudaError 35")
+
+
+class _Tap(nv.ILogger):  # type: ignore[misc]  # the binding has no types
+    """The one logger that NVIDIA's code gets: passes each line on to the logger of the object now called.
+
+    TensorRT keeps one global logger a process and sends lines of a second builder to whichever came last. Handing it
+    the same logger always, and choosing here, gives each user's logger its own lines. It also hears what the user's
+    logger filters out: the sizes in the INFO lines of a build.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[Any] = []
+        self.lines: list[str] | None = None
+
+    def log(self, severity: Any, message: str) -> None:
+        if _SPURIOUS.search(message):
+            return
+        if self.lines is not None:
+            self.lines.append(message)
+        if self.targets:
+            self.targets[-1].log(severity, message)
+
+    @contextmanager
+    def to(self, logger: Any, collect: bool = False) -> Iterator[list[str]]:
+        """Send lines to `logger` inside the block; with `collect`, also into the list that is handed out."""
+        outer, lines = self.lines, list[str]()
+        self.targets.append(logger)
+        if collect:
+            self.lines = lines
+        try:
+            yield lines
+        finally:
+            self.lines = outer
+            self.targets.pop()
+
+
+_tap = _Tap()
+
+
+def _check_logger(logger: Any) -> None:
+    if not isinstance(logger, nv.ILogger):
+        raise TypeError(
+            f"incompatible function arguments: expected a tensorrt.ILogger (such as trt.Logger()), got {type(logger).__name__}"
+        )
+
+
+@dataclass
+class _Parsed:
+    """What was parsed into a network, and what the network looked like straight afterwards."""
+
+    onnx: bytes
+    inputs: list[str]
+    outputs: list[str]
+    picture: dict[str, Any] = field(default_factory=dict)
+
+
+_parsed: weakref.WeakKeyDictionary[Any, _Parsed] = weakref.WeakKeyDictionary()
+_profiles: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
+
+_native_add_profile = nv.IBuilderConfig.add_optimization_profile
+_native_reset = nv.IBuilderConfig.reset
+
+
+def _add_optimization_profile(self: Any, profile: Any) -> int:
+    index: int = _native_add_profile(self, profile)
+    if index >= 0:
+        _profiles.setdefault(self, []).append(profile)
+    return index
+
+
+def _reset(self: Any) -> None:
+    _native_reset(self)
+    _profiles.pop(self, None)
+
+
+def install_hooks() -> None:
+    """Patch `IBuilderConfig`, which cannot be subclassed from outside (a factory returns the raw class). Idempotent."""
+    nv.IBuilderConfig.add_optimization_profile = _add_optimization_profile
+    nv.IBuilderConfig.reset = _reset
+
+
+class OnnxParser(nv.OnnxParser):  # type: ignore[misc]
+    """NVIDIA's ONNX parser; remembers the model that went into the network by any of its routes."""
+
+    def __init__(self, network: Any, logger: Any) -> None:
+        _check_logger(logger)
+        with _tap.to(logger):
+            super().__init__(network, _tap)
+        # plain attributes are possible on an instance of a Python subclass
+        self._network, self._logger = network, logger
+        self._proto: tuple[bytes, str | None] | None = None
+        self._initializers: dict[str, bytes] = {}
+
+    def _remember(self, model: bytes, path: str | None) -> None:
+        if self._network.num_layers or self._network.num_inputs:
+            _parsed[self._network] = _picture_of(self._network, _self_contained(model, path, self._initializers))
+
+    def parse(self, model: Any, path: str | None = None) -> bool:
+        with _tap.to(self._logger):
+            done: bool = super().parse(model, path)
+        if done:
+            self._remember(bytes(model), path)
+        return done
+
+    def parse_from_file(self, model: str) -> bool:
+        with _tap.to(self._logger):
+            done: bool = super().parse_from_file(model)
+        if done:
+            self._remember(Path(model).read_bytes(), model)
+        return done
+
+    def supports_model_v2(self, model: Any, path: str | None = None) -> bool:
+        with _tap.to(self._logger):
+            done: bool = super().supports_model_v2(model, path)
+        if done:  # NVIDIA's parser fills the network here too
+            self._remember(bytes(model), path)
+        return done
+
+    def load_model_proto(self, model: Any, path: str | None = None) -> bool:
+        with _tap.to(self._logger):
+            done: bool = super().load_model_proto(model, path)
+        self._proto = (bytes(model), path) if done else None
+        return done
+
+    def load_initializer(self, name: str, data: int, size: int) -> bool:
+        with _tap.to(self._logger):
+            done: bool = super().load_initializer(name, data, size)
+        if done:
+            self._initializers[name] = ctypes.string_at(int(data), int(size))
+        return done
+
+    def parse_model_proto(self) -> bool:
+        with _tap.to(self._logger):
+            done: bool = super().parse_model_proto()
+        if done and self._proto is not None:
+            self._remember(*self._proto)
+        return done
+
+
+def _self_contained(model: bytes, path: str | None, initializers: dict[str, bytes]) -> bytes:
+    """The model with weights inside: side files (beside `path`) and initializers given by pointer are read in."""
+    import onnx
+    from onnx.external_data_helper import load_external_data_for_model, uses_external_data
+
+    proto = onnx.load_model_from_string(model)
+    changed = False
+    for tensor in proto.graph.initializer:
+        if tensor.name in initializers:
+            del tensor.external_data[:]
+            tensor.data_location = onnx.TensorProto.DEFAULT
+            for kind in ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data"):
+                tensor.ClearField(kind)
+            tensor.raw_data = initializers[tensor.name]
+            changed = True
+    if any(uses_external_data(tensor) for tensor in proto.graph.initializer):
+        load_external_data_for_model(proto, str(Path(path).parent) if path else ".")
+        for tensor in proto.graph.initializer:
+            tensor.data_location = onnx.TensorProto.DEFAULT
+            del tensor.external_data[:]
+        changed = True
+    return proto.SerializeToString() if changed else model
+
+
+# --- a network's picture: what must be equal at build time for the ONNX model to stand for it -------------------------
+
+
+def _layer_classes() -> dict[Any, type]:
+    by_name = {name.upper(): getattr(nv, name) for name in dir(nv) if re.fullmatch(r"I\w+Layer|IAttention\w*", name)}
+    found = {}
+    for kind in nv.LayerType.__members__.values():
+        cls = by_name.get(f"I{kind.name.replace('_', '')}LAYER")
+        if cls is not None:
+            found[kind] = cls
+    return found
+
+
+_CLASSES = _layer_classes()
+# names may change; metadata is a note; weights' values are taken as digests
+_NOT_COMPARED = {"name", "metadata"}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, nv.Weights):
+        value = value.numpy()
+    if isinstance(value, np.ndarray):
+        array = np.ascontiguousarray(value)
+        return (str(array.dtype), array.shape, hashlib.sha256(array.view(np.uint8).data).hexdigest())
+    if isinstance(value, nv.Dims):
+        return tuple(value)
+    return repr(value)
+
+
+def _properties(layer: Any) -> dict[str, Any]:
+    """Every readable property of a layer's own class, as comparable plain data."""
+    generic = type(layer)
+    specific = _CLASSES.get(layer.type, nv.ILayer)
+    values: dict[str, Any] = {}
+    layer.__class__ = specific  # the factory returns ILayer; only the specific class shows the layer's own properties
+    try:
+        for name in dir(specific):
+            if name.startswith("_") or name in _NOT_COMPARED or not isinstance(getattr(specific, name), property):
+                continue
+            try:
+                values[name] = _plain(getattr(layer, name))
+            except Exception as error:  # a property that this layer does not have (e.g. alpha of a ReLU)
+                values[name] = type(error).__name__
+    finally:
+        layer.__class__ = generic
+    return values
+
+
+def _picture(network: Any) -> dict[str, Any]:
+    """A description of `network` in which tensors are numbered by first appearance, so that names do not matter."""
+    numbers: dict[int, int] = {}
+    alive: list[Any] = []  # the binding returns the same wrapper for a tensor only while one is alive
+
+    def number(tensor: Any) -> int | None:
+        if tensor is None:
+            return None
+        alive.append(tensor)
+        return numbers.setdefault(id(tensor), len(numbers))
+
+    def io(tensor: Any) -> tuple[Any, ...]:
+        dims = tuple(tensor.shape)
+        return (number(tensor), str(tensor.dtype), dims, int(tensor.allowed_formats), tensor.is_shape_tensor)
+
+    picture: dict[str, Any] = {"inputs": [io(network.get_input(i)) for i in range(network.num_inputs)]}
+    layers = []
+    for i in range(network.num_layers):
+        layer = network.get_layer(i)
+        layers.append(
+            (
+                layer.type.name,
+                tuple(number(layer.get_input(k)) for k in range(layer.num_inputs)),
+                tuple(number(layer.get_output(k)) for k in range(layer.num_outputs)),
+                tuple(str(layer.get_output_type(k)) for k in range(layer.num_outputs)),
+                _properties(layer),
+            )
+        )
+    picture["layers"] = layers
+    picture["outputs"] = [io(network.get_output(i)) for i in range(network.num_outputs)]
+    return picture
+
+
+def _picture_of(network: Any, onnx: bytes) -> _Parsed:
+    return _Parsed(
+        onnx,
+        [network.get_input(i).name for i in range(network.num_inputs)],
+        [network.get_output(i).name for i in range(network.num_outputs)],
+        _picture(network),
+    )
+
+
+def _edit(network: Any, parsed: _Parsed) -> str | None:
+    """Name the first edit after parsing that is more than a renaming; None where there is none."""
+    now, then = _picture(network), parsed.picture
+    for kind in ("inputs", "outputs"):
+        if len(now[kind]) != len(then[kind]):
+            verb = "added" if len(now[kind]) > len(then[kind]) else "removed"
+            return f"{kind}: one was {verb} (parsed {len(then[kind])}, now {len(now[kind])})"
+    if len(now["layers"]) != len(then["layers"]):
+        extra = len(now["layers"]) - len(then["layers"])
+        last = network.get_layer(network.num_layers - 1)
+        return f"{extra} layer(s) added, the last one {last.type.name} {last.name!r}"
+    for i, (a, b) in enumerate(zip(now["layers"], then["layers"], strict=True)):
+        if a != b:
+            changed = [key for key in a[4] if a[4].get(key) != b[4].get(key)] or ["connections or types"]
+            layer = network.get_layer(i)
+            return f"layer {i} {layer.type.name} {layer.name!r}: {', '.join(changed)} changed"
+    for kind, get in (("inputs", network.get_input), ("outputs", network.get_output)):
+        for i, (a, b) in enumerate(zip(now[kind], then[kind], strict=True)):
+            if a != b:
+                return f"{kind[:-1]} {get(i).name!r}: was {b[1:3]}, now {a[1:3]}, or another tensor"
+    return None
+
+
+# --- the builder --------------------------------------------------------------------------------------------------
+
+
+class Builder(nv.Builder):  # type: ignore[misc]
+    """NVIDIA's builder; its plans carry the parsed ONNX model for the simulated runtime."""
+
+    def __init__(self, logger: Any) -> None:
+        _check_logger(logger)
+        install_hooks()
+        with _tap.to(logger):
+            super().__init__(_tap)
+        self._logger = logger
+
+    @property
+    def logger(self) -> Any:
+        return self._logger
+
+    def create_network(self, flags: int = 0) -> Any:
+        with _tap.to(self._logger):
+            return super().create_network(flags)
+
+    def create_builder_config(self) -> Any:
+        with _tap.to(self._logger):
+            return super().create_builder_config()
+
+    def is_network_supported(self, network: Any, config: Any) -> bool:
+        with _tap.to(self._logger):
+            supported: bool = super().is_network_supported(network, config)
+            return supported
+
+    def build_serialized_network(self, network: Any, config: Any) -> SerializedPlan | None:
+        """NVIDIA's verdict: None with a log line where it refuses, else its plan with the ONNX model beside it."""
+        with _tap.to(self._logger, collect=True) as lines:
+            host_memory = super().build_serialized_network(network, config)
+        if host_memory is None:
+            return None
+        return self._with_model(network, config, bytes(host_memory), lines)
+
+    def build_serialized_network_to_stream(self, network: Any, config: Any, writer: Any) -> bool:
+        """As `build_serialized_network`; the plan goes to `writer.write(bytes) -> int`. False where anything failed."""
+        plan = self.build_serialized_network(network, config)
+        if plan is None:
+            return False
+        return bool(writer.write(bytes(plan)) == len(plan))
+
+    def _refuse(self, why: str) -> None:
+        self._logger.log(Severity.ERROR, f"[simulator] {why}")
+
+    def _with_model(self, network: Any, config: Any, nvidia: bytes, lines: list[str]) -> SerializedPlan | None:
+        parsed = _parsed.get(network)
+        if parsed is None:
+            self._refuse(
+                "NVIDIA's builder built this network, but it did not come from an ONNX model, and the simulated runtime "
+                "runs ONNX models only. Expected: a network filled by OnnxParser. Write the model as ONNX, or run on a GPU."
+            )
+            return None
+        edit = _edit(network, parsed)
+        if edit is not None:
+            self._refuse(
+                f"NVIDIA's builder built this network, but it was edited after parsing ({edit}), and the simulated runtime "
+                "would run the ONNX model without the edit. Make the change in the ONNX model, or run on a GPU."
+            )
+            return None
+        tensors = []
+        for mode, count, get, onnx_names in (
+            ("INPUT", network.num_inputs, network.get_input, parsed.inputs),
+            ("OUTPUT", network.num_outputs, network.get_output, parsed.outputs),
+        ):
+            for i in range(count):
+                tensor = get(i)
+                dtype = tensor.dtype.name
+                if dtype not in DTYPES:
+                    self._refuse(
+                        f"tensor {tensor.name!r} is {dtype}, which the simulated runtime cannot run; it has {', '.join(DTYPES)}"
+                    )
+                    return None
+                tensors.append(
+                    TensorSpec(tensor.name, onnx_names[i], mode, dtype, tuple(tensor.shape), tensor.is_shape_tensor)
+                )
+        inputs = [t for t in tensors if t.mode == "INPUT"]
+        profiles, values = [], []
+        for profile in _profiles.get(config, []):
+            profiles.append(
+                {t.name: _triple(profile.get_shape(t.name)) for t in inputs if -1 in t.shape and profile.get_shape(t.name)}
+            )
+            values.append(
+                {t.name: _triple(profile.get_shape_input(t.name)) for t in inputs if t.shape_tensor and profile.get_shape_input(t.name)}
+            )
+        return Plan(
+            version=nv.__version__,
+            flavor="tensorrt_rtx",
+            builder="nvidia",
+            name=network.name,
+            tensors=tuple(tensors),
+            profiles=tuple(profiles) or ({},),  # a static network has one profile, as in TensorRT
+            shape_values=tuple(values) or ({},),
+            settings=_settings(config),
+            activation_bytes=_logged(lines, r"Total Activation Memory: (\d+) bytes"),
+            weight_bytes=_logged(lines, r"Total Weights Memory: (\d+) bytes"),
+            layers=_logged(lines, r"After tensor merging: (\d+) layers"),
+            nvidia=nvidia,
+            onnx=parsed.onnx,
+        ).serialize()
+
+
+def _triple(shapes: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    low, best, high = (tuple(int(d) for d in s) for s in shapes)
+    return low, best, high
+
+
+def _logged(lines: list[str], pattern: str) -> int:
+    """The last figure that `pattern` finds in a build log; 0 where the builder did not say."""
+    found = [int(m[1]) for line in lines if (m := re.search(pattern, line))]
+    return found[-1] if found else 0
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    """What the config says, as plain data: enough to build the same plan again."""
+    settings: dict[str, Any] = {
+        "flags": [f.name for f in nv.BuilderFlag.__members__.values() if config.get_flag(f)],
+        "memory_pools": {},
+        "compute_capabilities": [
+            config.get_compute_capability(i).name for i in range(config.num_compute_capabilities)
+        ],
+        "preview_features": [
+            f.name for f in nv.PreviewFeature.__members__.values() if config.get_preview_feature(f)
+        ],
+        "tactic_sources": int(config.get_tactic_sources()),
+    }
+    for pool in nv.MemoryPoolType.__members__.values():
+        settings["memory_pools"][pool.name] = int(config.get_memory_pool_limit(pool))
+    for name in ("builder_optimization_level", "max_aux_streams", "tiling_optimization_level", "profiling_verbosity",
+                 "hardware_compatibility_level", "runtime_platform", "engine_capability", "max_num_tactics"):
+        value = getattr(config, name, None)
+        settings[name] = getattr(value, "name", value)
+    return settings

@@ -1,0 +1,852 @@
+"""The simulated device: memory, streams, executions and their record.
+
+Everything that crosses this interface is plain data (integers, strings, bytes, lists, dicts), never a Python object, so
+that the same device serves in process or from a child process (`transport.py`). The front ends (`frontends/`,
+`runtime.py`) only translate; what is right and wrong is decided here.
+
+How it behaves, after the CUDA Driver API reference ("API synchronization behavior", "Stream synchronization behavior"):
+
+* A stream is a queue. Work that was enqueued runs when something waits for it: a synchronisation, a blocking copy, a
+  free, a `query` (one operation a call). Until then nothing has run, so that reading too early fails every time.
+* Pinned memory is allocated here. It is read when a copy runs, and holds poison (0xFF: NaN for floats, -1 for integers)
+  from the moment a copy into it is enqueued until that copy completes.
+* Pageable memory travels by value in a call that waits, and is recorded as "pageable, synchronous".
+* The legacy default stream (handle 0) waits for all blocking streams, and they wait for it. Freeing memory waits for the
+  whole device.
+"""
+
+from __future__ import annotations
+
+import bisect
+import mmap
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from .executor import Engine, ExecutionError
+from .plan import DTYPES, PlanError, Shape, open_plan
+
+BASE_ADDRESS = 0x3_0200_0000  # as CUDA hands them out; far below any host mapping of a 64-bit process
+ALIGNMENT = 256
+POISON = 0xFF
+T4_MEMORY = 15 << 30
+# Fresh device memory holds poison, so that what was never written does not look like zeros. Beyond this size an
+# allocation is left to the operating system's zeros: filling it would cost real memory.
+POISON_LIMIT = 64 << 20
+
+NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
+DEFAULT_STREAM = 0
+
+# CUresult names and the driver's texts (cuGetErrorString)
+ERROR_TEXTS = {
+    "CUDA_ERROR_INVALID_VALUE": "invalid argument",
+    "CUDA_ERROR_OUT_OF_MEMORY": "out of memory",
+    "CUDA_ERROR_INVALID_HANDLE": "invalid resource handle",
+    "CUDA_ERROR_NOT_READY": "device not ready",
+    "CUDA_ERROR_ILLEGAL_ADDRESS": "an illegal memory access was encountered",
+    "CUDA_ERROR_LAUNCH_FAILED": "unspecified launch failure",
+}
+
+
+class DeviceError(Exception):
+    """An operation that the device refused.
+
+    Attributes:
+        code: the CUresult that a GPU gives, or would give at the next synchronisation.
+        detail: what was wrong, what was expected, and what to do.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{ERROR_TEXTS[code]}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(slots=True)
+class Event:
+    """One line of the record. Times are `time.perf_counter_ns()`; 0 where it has not happened yet.
+
+    `op` is one of alloc, free, host_alloc, host_free, htod, dtoh, dtod, memset, execute, event_record, wait_event,
+    synchronize, stream_create. `memory` says what the host side of a copy was: "pinned", or "pageable, synchronous".
+    """
+
+    index: int
+    op: str
+    stream: int
+    nbytes: int = 0
+    address: int = 0
+    source: int = 0
+    memory: str = ""
+    tensor: str = ""
+    engine: int = 0
+    context: int = 0
+    profile: int = 0
+    shapes: dict[str, list[int]] | None = None
+    waited_for: str = ""
+    enqueued_ns: int = 0
+    started_ns: int = 0
+    finished_ns: int = 0
+
+
+_PLACE = {"enqueued_ns", "started_ns", "finished_ns", "address", "source"}
+
+
+def comparable(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A record without times and addresses: equal for equal programs, whichever transport ran them."""
+    return [{k: v for k, v in event.items() if k not in _PLACE} for event in events]
+
+
+class _Allocation:
+    """Device memory. `written` maps an offset to (nbytes, dtype name) of what was last copied or computed there."""
+
+    __slots__ = ("address", "nbytes", "data", "freed", "written", "tensor")
+
+    def __init__(self, address: int, nbytes: int) -> None:
+        self.address = address
+        self.nbytes = nbytes
+        self.data = np.frombuffer(mmap.mmap(-1, nbytes), np.uint8)
+        if nbytes <= POISON_LIMIT:
+            self.data.fill(POISON)
+        self.freed = False
+        self.written: dict[int, tuple[int, str]] = {}
+        self.tensor = ""
+
+
+class _HostMemory:
+    __slots__ = ("id", "nbytes", "fd", "data", "freed", "pending")
+
+    def __init__(self, ident: int, nbytes: int) -> None:
+        self.id = ident
+        self.nbytes = nbytes
+        if sys.platform == "linux":
+            self.fd = os.memfd_create("pinned")
+            os.ftruncate(self.fd, nbytes)
+            self.data = np.frombuffer(mmap.mmap(self.fd, nbytes), np.uint8)
+        else:  # pragma: no cover - the child transport is for Linux; in process an anonymous mapping is the same
+            self.fd = -1
+            self.data = np.frombuffer(mmap.mmap(-1, nbytes), np.uint8)
+        self.freed = False
+        self.pending = 0
+
+
+class _Operation:
+    """Queued work: an event of the record, what it waits for, and how to run it."""
+
+    __slots__ = ("event", "stream", "waits", "run", "done")
+
+    def __init__(self, event: Event, stream: int, waits: list[_Operation], run: Any) -> None:
+        self.event = event
+        self.stream = stream
+        self.waits = waits
+        self.run = run
+        self.done = False
+
+
+class _Stream:
+    __slots__ = ("handle", "flags", "queue", "last")
+
+    def __init__(self, handle: int, flags: int) -> None:
+        self.handle = handle
+        self.flags = flags
+        self.queue: deque[_Operation] = deque()
+        self.last: _Operation | None = None
+
+
+class _CudaEvent:
+    __slots__ = ("recorded", "time_ns")
+
+    def __init__(self) -> None:
+        self.recorded: _Operation | None = None
+        self.time_ns = 0
+
+
+class _Context:
+    __slots__ = ("id", "engine", "nbytes")
+
+    def __init__(self, ident: int, engine: int, nbytes: int) -> None:
+        self.id = ident
+        self.engine = engine
+        self.nbytes = nbytes
+
+
+def _is_bytes(dtype: str) -> bool:
+    """Dtypes that say nothing of the content: raw bytes may carry any tensor."""
+    return dtype in ("", "uint8", "int8", "bytes")
+
+
+def _fits(tensor: str, written: str) -> bool:
+    """Whether memory written as numpy dtype `written` may be read as a tensor of numpy dtype `tensor`."""
+    if _is_bytes(written) or tensor == written:
+        return True
+    a, b = np.dtype(tensor), np.dtype(written)
+    return a.itemsize == b.itemsize and (a.kind in "iub") == (b.kind in "iub")
+
+
+class Device:
+    """One simulated GPU.
+
+    Args:
+        memory: device memory in bytes (default: a T4's 15 GiB).
+        threads: ONNX Runtime's intra-op threads; 0 leaves the choice to it.
+
+    Every method takes and returns plain data and raises `DeviceError`. Sizes are bytes, times milliseconds.
+    """
+
+    def __init__(self, memory: int = T4_MEMORY, threads: int = 0) -> None:
+        self.memory = memory
+        self.threads = threads
+        self._lock = threading.Lock()
+        self._released: deque[tuple[str, int]] = deque()
+        self._used = 0
+        self._next_address = BASE_ADDRESS
+        self._bases: list[int] = []
+        self._allocations: dict[int, _Allocation] = {}
+        self._host: dict[int, _HostMemory] = {}
+        self._streams = {DEFAULT_STREAM: _Stream(DEFAULT_STREAM, 0)}
+        self._events: dict[int, _CudaEvent] = {}
+        self._engines: dict[int, Engine] = {}
+        self._contexts: dict[int, _Context] = {}
+        self._ids = iter(range(1, 1 << 62))
+        self._record: list[Event] = []
+        self._fault: DeviceError | None = None
+
+    def release(self, method: str, ident: int) -> None:
+        """Free what a collected Python object stood for; errors are nobody's any more.
+
+        The collector may run in the middle of another call: then the release waits for the next allocation.
+        """
+        self._released.append((method, ident))
+        if not self._lock.locked():
+            self._drain()
+
+    def _drain(self) -> None:
+        while self._released:
+            method, ident = self._released.popleft()
+            try:
+                getattr(self, method)(ident)
+            except DeviceError:
+                pass
+
+    # --- record ---------------------------------------------------------------------------------------------------
+
+    def _note(self, op: str, stream: int = DEFAULT_STREAM, **fields: Any) -> Event:
+        event = Event(len(self._record), op, stream, enqueued_ns=time.perf_counter_ns(), **fields)
+        self._record.append(event)
+        return event
+
+    def record(self, since: int = 0) -> list[dict[str, Any]]:
+        """The events from index `since` on, oldest first."""
+        self._drain()
+        with self._lock:
+            return [asdict(event) for event in self._record[since:]]
+
+    def pending(self, host: int, offset: int, nbytes: int) -> list[dict[str, Any]]:
+        """Copies that were enqueued into a pinned range and have not completed."""
+        with self._lock:
+            return [
+                asdict(op.event)
+                for op in self._queued()
+                if op.event.op == "dtoh"
+                and op.event.memory == "pinned"
+                and isinstance(op.run, _CopyToHost)
+                and op.run.host.id == host
+                and op.run.offset < offset + nbytes
+                and offset < op.run.offset + op.run.nbytes
+            ]
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        """All work that was enqueued and has not run, oldest first."""
+        with self._lock:
+            return [asdict(op.event) for op in sorted(self._queued(), key=lambda op: op.event.index)]
+
+    def _queued(self) -> Iterator[_Operation]:
+        for stream in self._streams.values():
+            yield from stream.queue
+
+    # --- streams and events ---------------------------------------------------------------------------------------
+
+    def stream_create(self, flags: int) -> int:
+        with self._lock:
+            handle = next(self._ids)
+            self._streams[handle] = _Stream(handle, flags)
+            self._note("stream_create", handle)
+            return handle
+
+    def _stream(self, handle: int) -> _Stream:
+        stream = self._streams.get(handle)
+        if stream is None:
+            raise DeviceError(
+                "CUDA_ERROR_INVALID_HANDLE",
+                f"{handle!r} is no stream of this device. Expected the `handle` of a stream, or 0 for the default stream.",
+            )
+        return stream
+
+    def _enqueue(self, stream: _Stream, event: Event, run: Any, waits: list[_Operation] | None = None) -> _Operation:
+        waits = waits or []
+        if stream.handle == DEFAULT_STREAM:  # the legacy default stream waits for every blocking stream ...
+            waits += [
+                other.last
+                for other in self._streams.values()
+                if other is not stream and other.last is not None and not other.flags & NON_BLOCKING and not other.last.done
+            ]
+        elif not stream.flags & NON_BLOCKING:  # ... and they for it
+            last = self._streams[DEFAULT_STREAM].last
+            if last is not None and not last.done:
+                waits.append(last)
+        operation = _Operation(event, stream.handle, waits, run)
+        stream.queue.append(operation)
+        stream.last = operation
+        return operation
+
+    def _complete(self, operations: list[_Operation]) -> int:
+        """Run what `operations` need and then them, in the order in which it was enqueued. Returns how many ran."""
+        needed: dict[int, _Operation] = {}
+        todo = [op for op in operations if not op.done]
+        while todo:
+            operation = todo.pop()
+            if operation.done or operation.event.index in needed:
+                continue
+            needed[operation.event.index] = operation
+            for earlier in self._streams[operation.stream].queue:  # a stream is in order
+                if earlier.event.index >= operation.event.index:
+                    break
+                todo.append(earlier)
+            todo.extend(operation.waits)
+        for index in sorted(needed):
+            self._run(needed[index])
+        return len(needed)
+
+    def _run(self, operation: _Operation) -> None:
+        queue = self._streams[operation.stream].queue
+        assert queue[0] is operation, "a stream runs in order"
+        queue.popleft()
+        event = operation.event
+        event.started_ns = time.perf_counter_ns()
+        try:
+            operation.run()
+        except DeviceError as error:
+            self._fault = self._fault or error
+        event.finished_ns = time.perf_counter_ns()
+        operation.done = True
+        operation.waits = []
+
+    def _raise_fault(self) -> None:
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
+
+    def _wait(self, operations: list[_Operation], stream: int, waited_for: str) -> None:
+        event = self._note("synchronize", stream, waited_for=waited_for)
+        event.started_ns = event.enqueued_ns
+        self._complete(operations)
+        event.finished_ns = time.perf_counter_ns()
+        self._raise_fault()
+
+    def stream_synchronize(self, handle: int) -> None:
+        with self._lock:
+            stream = self._stream(handle)
+            operations = [stream.last] if stream.last else []
+            if handle == DEFAULT_STREAM:  # waiting for the default stream is waiting for the blocking ones too
+                operations += [s.last for s in self._streams.values() if s.last and not s.flags & NON_BLOCKING]
+            self._wait(operations, handle, "stream")
+
+    def synchronize(self) -> None:
+        """cuCtxSynchronize: wait for the whole device."""
+        with self._lock:
+            self._wait([s.last for s in self._streams.values() if s.last], DEFAULT_STREAM, "device")
+
+    def stream_query(self, handle: int) -> bool:
+        """True where the stream has no work left. Each call lets one operation of it complete."""
+        with self._lock:
+            stream = self._stream(handle)
+            if stream.queue:
+                self._complete([stream.queue[0]])
+            self._raise_fault()
+            return not stream.queue
+
+    def stream_wait_event(self, handle: int, event: int) -> None:
+        with self._lock:
+            stream, cuda_event = self._stream(handle), self._event(event)
+            recorded = cuda_event.recorded
+            waits = [recorded] if recorded is not None and not recorded.done else []
+            self._enqueue(stream, self._note("wait_event", handle), _nothing, waits)
+
+    def event_create(self) -> int:
+        with self._lock:
+            handle = next(self._ids)
+            self._events[handle] = _CudaEvent()
+            return handle
+
+    def _event(self, handle: int) -> _CudaEvent:
+        event = self._events.get(handle)
+        if event is None:
+            raise DeviceError("CUDA_ERROR_INVALID_HANDLE", f"{handle!r} is no event of this device")
+        return event
+
+    def event_record(self, handle: int, stream: int) -> None:
+        with self._lock:
+            event, queue = self._event(handle), self._stream(stream)
+
+            def run() -> None:
+                event.time_ns = time.perf_counter_ns()
+
+            event.recorded = self._enqueue(queue, self._note("event_record", stream), run)
+
+    def event_synchronize(self, handle: int) -> None:
+        with self._lock:
+            event = self._event(handle)
+            stream = event.recorded.stream if event.recorded else DEFAULT_STREAM
+            self._wait([event.recorded] if event.recorded else [], stream, "event")
+
+    def event_query(self, handle: int) -> bool:
+        with self._lock:
+            recorded = self._event(handle).recorded
+            if recorded is None or recorded.done:
+                return True
+            self._complete([self._streams[recorded.stream].queue[0]])
+            self._raise_fault()
+            return recorded.done
+
+    def event_elapsed(self, start: int, end: int) -> float:
+        """Milliseconds between two events: this machine's time, not a GPU's."""
+        with self._lock:
+            first, last = self._event(start), self._event(end)
+            for name, event in (("start", first), ("end", last)):
+                if event.recorded is None:
+                    raise DeviceError("CUDA_ERROR_INVALID_HANDLE", f"the {name} event was never recorded; call record() first")
+                if not event.recorded.done:
+                    raise DeviceError(
+                        "CUDA_ERROR_NOT_READY", f"the {name} event has not completed; synchronise with it before asking the time"
+                    )
+            return (last.time_ns - first.time_ns) / 1e6
+
+    # --- memory ---------------------------------------------------------------------------------------------------
+
+    def mem_get_info(self) -> list[int]:
+        """[free, total] bytes of device memory."""
+        self._drain()
+        with self._lock:
+            return [self.memory - self._used, self.memory]
+
+    def _take(self, nbytes: int, what: str) -> None:
+        if self._used + nbytes > self.memory:
+            raise DeviceError(
+                "CUDA_ERROR_OUT_OF_MEMORY",
+                f"{what} of {nbytes:,} bytes; {self.memory - self._used:,} of {self.memory:,} bytes are free on the simulated device",
+            )
+        self._used += nbytes
+
+    def mem_alloc(self, nbytes: int) -> int:
+        self._drain()
+        with self._lock:
+            if nbytes <= 0:
+                raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"an allocation of {nbytes} bytes; expected at least 1")
+            self._take(nbytes, "an allocation")
+            address = self._next_address
+            # addresses are never used twice, and never adjacent: a stale or overrun pointer cannot hit a neighbour
+            self._next_address += (nbytes // ALIGNMENT + 2) * ALIGNMENT
+            self._bases.append(address)
+            self._allocations[address] = _Allocation(address, nbytes)
+            event = self._note("alloc", nbytes=nbytes, address=address)
+            event.started_ns = event.finished_ns = event.enqueued_ns
+            return address
+
+    def mem_free(self, address: int) -> None:
+        """Waits for the whole device first, as cuMemFree does."""
+        with self._lock:
+            allocation = self._allocations.get(address)
+            if allocation is None or allocation.freed:
+                what = "was freed already" if allocation else "is not the start of an allocation"
+                raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"0x{address:x} {what}")
+            event = self._note("free", nbytes=allocation.nbytes, address=address)
+            event.started_ns = event.enqueued_ns
+            self._complete([s.last for s in self._streams.values() if s.last])
+            event.finished_ns = time.perf_counter_ns()
+            allocation.freed = True
+            allocation.data = np.empty(0, np.uint8)
+            self._used -= allocation.nbytes
+
+    def _find(self, address: int) -> _Allocation | None:
+        """The allocation that `address` lies in, freed ones too (their addresses are not used again)."""
+        place = bisect.bisect_right(self._bases, address) - 1
+        if place < 0:
+            return None
+        allocation = self._allocations[self._bases[place]]
+        inside = address < allocation.address + max(allocation.nbytes, 1)
+        return allocation if inside else None
+
+    def _range(self, address: int, nbytes: int, what: str) -> tuple[_Allocation, int]:
+        """The allocation and offset of a device range; raises with what is wrong about it and the remedy."""
+        allocation = self._find(address)
+        if allocation is None:
+            if 0 <= address < BASE_ADDRESS or address >= self._next_address:
+                detail = (
+                    f"{what}: 0x{address:x} is no device address. It looks like a host pointer (such as array.ctypes.data): the GPU "
+                    "cannot reach it. Expected the address of cuda.mem_alloc(...), as int(allocation)."
+                )
+            else:
+                detail = f"{what}: 0x{address:x} lies in no allocation (between two of them). Expected an address inside a device buffer."
+            raise DeviceError("CUDA_ERROR_ILLEGAL_ADDRESS", detail)
+        offset = address - allocation.address
+        if allocation.freed:
+            raise DeviceError(
+                "CUDA_ERROR_ILLEGAL_ADDRESS",
+                f"{what}: 0x{address:x} lies in a buffer of {allocation.nbytes:,} bytes that was freed. Keep the object that "
+                "cuda.mem_alloc returned alive as long as its address is in use (pycuda frees it when it is collected).",
+            )
+        if offset + nbytes > allocation.nbytes:
+            room = allocation.nbytes - offset
+            raise DeviceError(
+                "CUDA_ERROR_ILLEGAL_ADDRESS",
+                f"{what}: needs {nbytes:,} bytes, but the buffer at 0x{address:x} has {room:,}. Allocate volume(shape) x itemsize "
+                "for the largest shape of the profile, with the dtype that the engine reports.",
+            )
+        return allocation, offset
+
+    def host_alloc(self, nbytes: int) -> int:
+        """Pinned memory, as a mapping that host and device share. `host_fd` hands out its file descriptor."""
+        self._drain()
+        with self._lock:
+            if nbytes <= 0:
+                raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"a pinned allocation of {nbytes} bytes; expected at least 1")
+            ident = next(self._ids)
+            self._host[ident] = _HostMemory(ident, nbytes)
+            event = self._note("host_alloc", nbytes=nbytes)
+            event.started_ns = event.finished_ns = event.enqueued_ns
+            return ident
+
+    def host_memory(self, ident: int) -> _HostMemory:
+        memory = self._host.get(ident)
+        if memory is None or memory.freed:
+            raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"pinned memory {ident!r} does not exist or was freed")
+        return memory
+
+    def host_free(self, ident: int) -> None:
+        """Frees pinned memory. Copies that are pending keep the mapping until they are done."""
+        with self._lock:
+            memory = self.host_memory(ident)
+            memory.freed = True
+            del self._host[ident]
+            event = self._note("host_free", nbytes=memory.nbytes)
+            event.started_ns = event.finished_ns = event.enqueued_ns
+            if memory.fd >= 0:
+                os.close(memory.fd)
+                memory.fd = -1
+
+    def _pinned(self, ident: int, offset: int, nbytes: int) -> _HostMemory:
+        memory = self.host_memory(ident)
+        if not 0 <= offset <= offset + nbytes <= memory.nbytes:
+            raise DeviceError(
+                "CUDA_ERROR_INVALID_VALUE",
+                f"bytes {offset:,} to {offset + nbytes:,} run past the end of a pinned buffer of {memory.nbytes:,} bytes",
+            )
+        return memory
+
+    # --- copies ---------------------------------------------------------------------------------------------------
+
+    def memcpy_htod(
+        self, address: int, nbytes: int, host: int, offset: int, data: bytes | None, stream: int, wait: bool, dtype: str
+    ) -> None:
+        """Host to device.
+
+        The source is `nbytes` at `offset` of pinned memory `host`, or `data` by value (pageable: the call waits).
+        `wait` is true for the blocking calls, which go through the default stream. `dtype` is the numpy name of what
+        the host array holds ("" where nobody knows): an execution compares it with the tensor's.
+        """
+        with self._lock:
+            queue = self._stream(DEFAULT_STREAM if wait else stream)
+            allocation, start = self._range(address, nbytes, "copy host to device")
+            if data is not None:
+                if len(data) != nbytes:
+                    raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{len(data)} bytes came with a copy of {nbytes}")
+                memory = "pageable, synchronous"
+                source: Any = np.frombuffer(data, np.uint8)
+            else:
+                pinned = self._pinned(host, offset, nbytes)
+                memory = "pinned, synchronous" if wait else "pinned"
+                source = pinned.data[offset : offset + nbytes]
+            event = self._note(
+                "htod", queue.handle, nbytes=nbytes, address=address, memory=memory, tensor=allocation.tensor
+            )
+            _mark(allocation, start, nbytes, dtype)
+            target = allocation.data[start : start + nbytes]
+            operation = self._enqueue(queue, event, lambda: np.copyto(target, source))
+            if wait or data is not None:
+                self._complete([operation])
+                self._raise_fault()
+
+    def memcpy_dtoh(
+        self, address: int, nbytes: int, host: int, offset: int, pageable: bool, stream: int, wait: bool, dtype: str
+    ) -> bytes | None:
+        """Device to host: into pinned memory, which holds poison until the copy completes, or by value (pageable)."""
+        with self._lock:
+            queue = self._stream(DEFAULT_STREAM if wait else stream)
+            allocation, start = self._range(address, nbytes, "copy device to host")
+            written = next((d for o, (n, d) in allocation.written.items() if o <= start < o + n), "")
+            if dtype and written and not _is_bytes(dtype) and not _fits(written, dtype):
+                raise DeviceError(
+                    "CUDA_ERROR_INVALID_VALUE",
+                    f"copy device to host{_called(allocation)}: the device holds {written}, the host array is {dtype}. The bytes would be "
+                    f"read as something else. Expected a host array of {written}.",
+                )
+            run: Any
+            if pageable:
+                event = self._note(
+                    "dtoh", queue.handle, nbytes=nbytes, source=address, memory="pageable, synchronous", tensor=allocation.tensor
+                )
+                result = bytearray(nbytes)
+                run = _CopyToHost(allocation, start, nbytes, None, 0, result)
+            else:
+                pinned = self._pinned(host, offset, nbytes)
+                event = self._note(
+                    "dtoh",
+                    queue.handle,
+                    nbytes=nbytes,
+                    source=address,
+                    memory="pinned, synchronous" if wait else "pinned",
+                    tensor=allocation.tensor,
+                )
+                pinned.data[offset : offset + nbytes] = POISON
+                run = _CopyToHost(allocation, start, nbytes, pinned, offset, None)
+            operation = self._enqueue(queue, event, run)
+            if wait or pageable:
+                self._complete([operation])
+                self._raise_fault()
+            return bytes(result) if pageable else None
+
+    def memcpy_dtod(self, target: int, source: int, nbytes: int, stream: int, wait: bool) -> None:
+        with self._lock:
+            queue = self._stream(DEFAULT_STREAM if wait else stream)
+            to, to_start = self._range(target, nbytes, "copy device to device, target")
+            of, of_start = self._range(source, nbytes, "copy device to device, source")
+            event = self._note("dtod", queue.handle, nbytes=nbytes, address=target, source=source)
+            _mark(to, to_start, nbytes, next((d for o, (n, d) in of.written.items() if o <= of_start < o + n), ""))
+
+            def run() -> None:
+                to.data[to_start : to_start + nbytes] = of.data[of_start : of_start + nbytes].copy()
+
+            operation = self._enqueue(queue, event, run)
+            if wait:
+                self._complete([operation])
+                self._raise_fault()
+
+    def memset(self, address: int, pattern: bytes, count: int, stream: int, wait: bool) -> None:
+        """`count` times the 1, 2 or 4 bytes of `pattern`."""
+        with self._lock:
+            queue = self._stream(DEFAULT_STREAM if wait else stream)
+            nbytes = len(pattern) * count
+            allocation, start = self._range(address, nbytes, "memset")
+            event = self._note("memset", queue.handle, nbytes=nbytes, address=address, tensor=allocation.tensor)
+            _mark(allocation, start, nbytes, "")
+
+            def run() -> None:
+                allocation.data[start : start + nbytes] = np.tile(np.frombuffer(pattern, np.uint8), count)
+
+            operation = self._enqueue(queue, event, run)
+            if wait:
+                self._complete([operation])
+                self._raise_fault()
+
+    # --- engines --------------------------------------------------------------------------------------------------
+
+    def engine_load(self, plan: bytes) -> dict[str, Any]:
+        """Open a plan and prepare to run it.
+
+        Returns `{"engine": id, ...}` with the plan's manifest, or `{"engine": 0, "error": text}` in the words of
+        TensorRT's log.
+        """
+        self._drain()
+        with self._lock:
+            try:
+                opened = open_plan(plan)
+                engine = Engine(opened, self.threads)
+            except (PlanError, ExecutionError) as error:
+                return {"engine": 0, "error": str(error)}
+            try:
+                self._take(opened.weight_bytes, "the weights of an engine")
+            except DeviceError as error:
+                return {"engine": 0, "error": str(error)}
+            ident = next(self._ids)
+            self._engines[ident] = engine
+            return {"engine": ident, "manifest": opened.manifest()}
+
+    def engine_free(self, ident: int) -> None:
+        with self._lock:
+            engine = self._engines.pop(ident, None)
+            if engine is not None:
+                self._used -= engine.plan.weight_bytes
+
+    def _engine(self, ident: int) -> Engine:
+        engine = self._engines.get(ident)
+        if engine is None:
+            raise DeviceError("CUDA_ERROR_INVALID_HANDLE", f"engine {ident!r} does not exist on this device")
+        return engine
+
+    def infer_shapes(self, engine: int, shapes: dict[str, list[int]]) -> dict[str, list[int]]:
+        """Shapes of all outputs for the given shapes of all inputs; -1 where only running can tell."""
+        with self._lock:
+            return {
+                name: list(shape)
+                for name, shape in self._engine(engine).output_shapes({k: tuple(v) for k, v in shapes.items()}).items()
+            }
+
+    def context_create(self, engine: int) -> int:
+        """An execution context: takes the engine's activation memory."""
+        self._drain()
+        with self._lock:
+            nbytes = self._engine(engine).plan.activation_bytes
+            self._take(nbytes, "the activation memory of an execution context")
+            ident = next(self._ids)
+            self._contexts[ident] = _Context(ident, engine, nbytes)
+            return ident
+
+    def context_free(self, ident: int) -> None:
+        with self._lock:
+            context = self._contexts.pop(ident, None)
+            if context is not None:
+                self._used -= context.nbytes
+                engine = self._engines.get(context.engine)
+                if engine is not None:
+                    engine.forget(ident)
+
+    def execute(
+        self,
+        context: int,
+        stream: int,
+        wait: bool,
+        profile: int,
+        shapes: dict[str, list[int]],
+        addresses: dict[str, int],
+    ) -> None:
+        """Enqueue an execution with profile, shapes and addresses as they are now.
+
+        Each operand is checked here: shapes against the profile, addresses against the allocations (host pointers,
+        freed and too small buffers), the dtype of what was copied into an input against the tensor's.
+
+        Raises:
+            DeviceError: the execution was refused. The same error is raised by the next synchronisation, as a GPU
+                would report an illegal access, so that nobody overlooks it.
+        """
+        with self._lock:
+            try:
+                self._execute(context, stream, wait, profile, shapes, addresses)
+            except DeviceError as error:
+                self._fault = self._fault or error
+                raise
+
+    def _execute(
+        self,
+        context: int,
+        stream: int,
+        wait: bool,
+        profile: int,
+        shapes: dict[str, list[int]],
+        addresses: dict[str, int],
+    ) -> None:
+        known = self._contexts.get(context)
+        if known is None:
+            raise DeviceError("CUDA_ERROR_INVALID_HANDLE", f"execution context {context!r} does not exist on this device")
+        queue = self._stream(DEFAULT_STREAM if wait else stream)
+        engine = self._engine(known.engine)
+        given: dict[str, Shape] = {}
+        for tensor in engine.inputs:
+            shape = tuple(shapes.get(tensor.name, ()))
+            problem = engine.outside_profile(tensor, shape, profile)
+            if problem:
+                raise DeviceError("CUDA_ERROR_INVALID_VALUE", problem)
+            given[tensor.name] = shape
+        all_shapes = {**given, **engine.output_shapes(given)}
+        places: dict[str, tuple[_Allocation, int, int]] = {}
+        for tensor in (*engine.inputs, *engine.outputs):
+            shape = all_shapes[tensor.name]
+            nbytes = int(np.prod([d for d in shape if d >= 0], dtype=np.int64)) * tensor.itemsize
+            dtype = DTYPES[tensor.dtype]
+            what = f"{tensor.mode.lower()} tensor {tensor.name!r} of shape {list(shape)} and dtype {dtype}"
+            allocation, offset = self._range(addresses.get(tensor.name, 0), nbytes, what)
+            if tensor.mode == "INPUT":
+                self._check_dtype(allocation, offset, nbytes, dtype, what)
+            allocation.tensor = allocation.tensor or tensor.name
+            if -1 in shape:  # only running can tell: all that is left of the buffer may be filled
+                nbytes = allocation.nbytes - offset
+            places[tensor.name] = (allocation, offset, nbytes)
+        for tensor in engine.outputs:
+            allocation, offset, nbytes = places[tensor.name]
+            _mark(allocation, offset, nbytes, DTYPES[tensor.dtype])
+        event = self._note(
+            "execute",
+            queue.handle,
+            context=context,
+            engine=known.engine,
+            profile=profile,
+            shapes={name: list(shape) for name, shape in all_shapes.items()},
+        )
+
+        def run() -> None:
+            # looked up when the work runs: addresses are the device's, and memory may have been freed meanwhile
+            views = {name: place[0].data[place[1] : place[1] + place[2]] for name, place in places.items()}
+            try:
+                engine.run(context, all_shapes, views)
+            except ExecutionError as error:
+                raise DeviceError("CUDA_ERROR_LAUNCH_FAILED", str(error)) from None
+
+        operation = self._enqueue(queue, event, run)
+        if wait:
+            self._complete([operation])
+            self._raise_fault()
+
+    def _check_dtype(self, allocation: _Allocation, offset: int, nbytes: int, dtype: str, what: str) -> None:
+        for start, (length, written) in allocation.written.items():
+            if start < offset + nbytes and offset < start + length and not _fits(dtype, written):
+                raise DeviceError(
+                    "CUDA_ERROR_INVALID_VALUE",
+                    f"{what}: its buffer was filled from an array of {written}. TensorRT would read those bytes as {dtype} and "
+                    f"compute nonsense. Convert the array: array.astype(np.{dtype}), or take the dtype from "
+                    "trt.nptype(engine.get_tensor_dtype(name)).",
+                )
+
+
+class _CopyToHost:
+    """A copy device to host, kept as an object so that `pending` can tell which pinned range it will fill."""
+
+    __slots__ = ("allocation", "start", "nbytes", "host", "offset", "result")
+
+    def __init__(
+        self, allocation: _Allocation, start: int, nbytes: int, host: _HostMemory | None, offset: int, result: bytearray | None
+    ) -> None:
+        self.allocation = allocation
+        self.start = start
+        self.nbytes = nbytes
+        self.host: Any = host
+        self.offset = offset
+        self.result = result
+
+    def __call__(self) -> None:
+        source = self.allocation.data[self.start : self.start + self.nbytes]
+        if self.result is not None:
+            self.result[:] = source.data
+        else:
+            self.host.data[self.offset : self.offset + self.nbytes] = source
+
+
+def _nothing() -> None:
+    return None
+
+
+def _called(allocation: _Allocation) -> str:
+    return f" ({allocation.tensor!r})" if allocation.tensor else ""
+
+
+def _mark(allocation: _Allocation, start: int, nbytes: int, dtype: str) -> None:
+    """Remember that `nbytes` at `start` now hold `dtype`; what lay under it is forgotten."""
+    if allocation.written.get(start, (0, ""))[0] != nbytes:
+        for other, (length, _) in list(allocation.written.items()):
+            if other < start + nbytes and start < other + length:
+                del allocation.written[other]
+    allocation.written[start] = (nbytes, dtype)

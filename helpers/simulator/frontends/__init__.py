@@ -1,0 +1,1 @@
+"""Front ends of the simulated device: they translate a library's names and conventions, and decide nothing."""

@@ -1,0 +1,8 @@
+"""`import pycuda.autoprimaryctx`: makes the device's primary context, the one that PyTorch uses, current in this thread."""
+
+from . import driver
+
+driver.init()
+device = driver.Device(0)
+context = device.retain_primary_context()
+context.push()

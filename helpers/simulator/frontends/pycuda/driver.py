@@ -1,0 +1,493 @@
+"""`pycuda.driver` over the simulated device.
+
+Offers what TensorRT programs use: contexts, streams, events, device and pinned memory, copies. Errors have pycuda's
+classes and texts ("cuMemcpyHtoDAsync failed: invalid argument"), followed by what was wrong and what to do. Names that
+only a GPU can serve (`SourceModule`, textures, graphs) say so.
+
+Arrays that `pagelocked_empty` returns are pinned memory of the device; everything else is pageable, and a copy of it waits.
+"""
+
+from __future__ import annotations
+
+import builtins
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+
+from ... import host as _host
+from ...device import ERROR_TEXTS, T4_MEMORY, DeviceError
+
+
+class Error(Exception):
+    """Base of all errors of the CUDA driver."""
+
+    is_out_of_memory = False
+
+
+class LogicError(Error):
+    """The program used the driver wrongly."""
+
+
+class LaunchError(Error):
+    """Work on the device failed; reported by a later call."""
+
+
+class RuntimeError(Error):  # noqa: A001 - pycuda's own name
+    """Something failed that is neither memory nor misuse."""
+
+
+class MemoryError(Error):  # noqa: A001 - pycuda's own name
+    """Device memory ran out."""
+
+    is_out_of_memory = True
+
+
+_CLASSES: dict[str, type[Error]] = {
+    "CUDA_ERROR_OUT_OF_MEMORY": MemoryError,
+    "CUDA_ERROR_LAUNCH_FAILED": LaunchError,
+    "CUDA_ERROR_NOT_READY": RuntimeError,
+}
+
+
+def _call(function: str, method: str, *arguments: Any) -> Any:
+    """Call the device; translate its error into pycuda's, with the name of the driver's function."""
+    try:
+        return getattr(_host.current().device, method)(*arguments)
+    except DeviceError as error:
+        raise _translate(function, error) from None
+
+
+def _translate(function: str, error: DeviceError) -> Error:
+    cls = _CLASSES.get(error.code, LogicError)
+    return cls(f"{function} failed: {ERROR_TEXTS[error.code]} - [simulator] {error.detail}")
+
+
+# --- contexts -------------------------------------------------------------------------------------------------------
+
+_initialized = False
+_contexts = threading.local()  # the driver's current context is the thread's
+
+
+def _stack() -> list[Context]:
+    if not hasattr(_contexts, "stack"):
+        _contexts.stack = []
+    stack: list[Context] = _contexts.stack
+    return stack
+
+
+def _need_context(function: str) -> None:
+    if not _stack():
+        raise LogicError(
+            f"{function} failed: invalid device context - [simulator] no CUDA context is current in this thread. Expected: "
+            "`import pycuda.autoprimaryctx` (or autoinit) in the main thread; context.push() in every other."
+        )
+
+
+def init(flags: int = 0) -> None:
+    global _initialized
+    _initialized = True
+
+
+def get_version() -> tuple[int, int, int]:
+    """The CUDA version whose behaviour the device follows."""
+    return (13, 0, 0)
+
+
+def get_driver_version() -> int:
+    return 13000
+
+
+class Context:
+    """A CUDA context. The simulated device has one state, which all contexts share."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+
+    def push(self) -> None:
+        _stack().append(self)
+
+    @staticmethod
+    def pop() -> None:
+        if not _stack():
+            raise LogicError("cuCtxPopCurrent failed: invalid device context - [simulator] no context is current in this thread")
+        _stack().pop()
+
+    def detach(self) -> None:
+        if self in _stack():
+            _stack().remove(self)
+
+    @staticmethod
+    def synchronize() -> None:
+        _need_context("cuCtxSynchronize")
+        _call("cuCtxSynchronize", "synchronize")
+
+    @staticmethod
+    def get_current() -> Context | None:
+        return _stack()[-1] if _stack() else None
+
+    @staticmethod
+    def get_device() -> Device:
+        _need_context("cuCtxGetDevice")
+        return _stack()[-1]._device
+
+
+class Device:
+    """The simulated GPU: the size of a T4, no speed of its own."""
+
+    def __init__(self, number: int) -> None:
+        if not _initialized:
+            raise LogicError("cuDeviceGet failed: initialization error - [simulator] call cuda.init() first, or import pycuda.autoinit")
+        if number != 0:
+            raise LogicError(f"cuDeviceGet failed: invalid device ordinal - [simulator] there is one device, 0; got {number}")
+
+    @staticmethod
+    def count() -> int:
+        return 1
+
+    def name(self) -> str:
+        return "Simulated GPU (ONNX Runtime on CPU)"
+
+    def compute_capability(self) -> tuple[int, int]:
+        return (7, 5)
+
+    def total_memory(self) -> int:
+        return T4_MEMORY
+
+    def pci_bus_id(self) -> str:
+        return "0000:00:00.0"
+
+    def make_context(self, flags: int = 0) -> Context:
+        context = Context(self)
+        context.push()
+        return context
+
+    def retain_primary_context(self) -> Context:
+        return Context(self)
+
+
+# --- streams and events ---------------------------------------------------------------------------------------------
+
+
+class Stream:
+    """A queue of device work. `handle` is an integer, and stays valid when this object is gone."""
+
+    def __init__(self, flags: int = 0) -> None:
+        _need_context("cuStreamCreate")
+        self.handle: int = _call("cuStreamCreate", "stream_create", int(flags))
+
+    def synchronize(self) -> None:
+        _call("cuStreamSynchronize", "stream_synchronize", self.handle)
+
+    def is_done(self) -> bool:
+        """cuStreamQuery; asking lets work complete."""
+        return bool(_call("cuStreamQuery", "stream_query", self.handle))
+
+    def wait_for_event(self, event: Event) -> None:
+        _call("cuStreamWaitEvent", "stream_wait_event", self.handle, event.handle)
+
+    def __hash__(self) -> int:
+        return hash(self.handle)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stream) and other.handle == self.handle
+
+
+def _handle(stream: Stream | None) -> int:
+    if stream is None:
+        return 0
+    if not isinstance(stream, Stream):
+        raise TypeError(f"expected a pycuda.driver.Stream or None, got {type(stream).__name__}")
+    return stream.handle
+
+
+class Event:
+    """A point in a stream; times between two are this machine's."""
+
+    def __init__(self, flags: int = 0) -> None:
+        _need_context("cuEventCreate")
+        self.handle: int = _call("cuEventCreate", "event_create")
+
+    def record(self, stream: Stream | None = None) -> Event:
+        _call("cuEventRecord", "event_record", self.handle, _handle(stream))
+        return self
+
+    def synchronize(self) -> Event:
+        _call("cuEventSynchronize", "event_synchronize", self.handle)
+        return self
+
+    def query(self) -> bool:
+        return bool(_call("cuEventQuery", "event_query", self.handle))
+
+    def time_till(self, end: Event) -> float:
+        """Milliseconds from this event to `end`."""
+        return float(_call("cuEventElapsedTime", "event_elapsed", self.handle, end.handle))
+
+    def time_since(self, start: Event) -> float:
+        return start.time_till(self)
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+
+class DeviceAllocation:
+    """Device memory; `int()` gives its address. Freed by `free()`, or when this object is collected, as in pycuda."""
+
+    def __init__(self, nbytes: int) -> None:
+        self._address: int = _call("cuMemAlloc", "mem_alloc", int(nbytes))
+        self._free = weakref.finalize(self, _host.current().device.release, "mem_free", self._address)
+        # At interpreter exit pycuda's memory goes with its context: no frees are recorded then.
+        self._free.atexit = False
+
+    def __int__(self) -> int:
+        return self._address
+
+    __index__ = __int__
+
+    def free(self) -> None:
+        if self._free.detach() is None:
+            raise LogicError("cuMemFree failed: invalid argument - [simulator] this memory was freed already")
+        _call("cuMemFree", "mem_free", self._address)
+
+
+def mem_alloc(nbytes: int) -> DeviceAllocation:
+    _need_context("cuMemAlloc")
+    return DeviceAllocation(nbytes)
+
+
+def mem_get_info() -> tuple[int, int]:
+    """(free, total) bytes of device memory."""
+    _need_context("cuMemGetInfo")
+    free, total = _call("cuMemGetInfo", "mem_get_info")
+    return free, total
+
+
+class PagelockedHostAllocation:
+    """Pinned host memory; the `base` of the arrays that lie in it. Freed when the last of them is collected."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        host = _host.current()
+        nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        try:
+            self._pinned = host.alloc_pinned(nbytes)
+        except DeviceError as error:
+            raise _translate("cuMemHostAlloc", error) from None
+        self._free = weakref.finalize(self, host.release_pinned, self._pinned)
+        self._free.atexit = False
+        self.size = nbytes
+        self.__array_interface__ = {
+            "data": (self._pinned.address, False),
+            "shape": shape,
+            "typestr": dtype.str,
+            "version": 3,
+        }
+
+    def free(self) -> None:
+        """Free it now. Arrays that lie in it must not be used any more."""
+        if self._free.detach() is None:
+            raise LogicError("cuMemFreeHost failed: invalid argument - [simulator] this memory was freed already")
+        _host.current().free_pinned(self._pinned)
+
+
+def pagelocked_empty(shape: Any, dtype: Any, order: str = "C", mem_flags: int = 0) -> np.ndarray:
+    """A pinned array of `shape` and `dtype` with undefined content."""
+    _need_context("cuMemHostAlloc")
+    dims = tuple(int(d) for d in shape) if np.iterable(shape) else (int(shape),)
+    if any(d < 0 for d in dims):
+        raise LogicError(
+            f"cuMemHostAlloc failed: invalid argument - [simulator] the shape {dims} has a negative dimension. A -1 comes from the "
+            "engine's dynamic shape: allocate for the profile's maximum (engine.get_tensor_profile_shape(name, 0)[2])."
+        )
+    if order not in ("C", "A"):
+        raise ValueError(f"the simulator has C-ordered pinned arrays; got order={order!r}")
+    return np.asarray(PagelockedHostAllocation(dims, np.dtype(dtype)))
+
+
+def pagelocked_zeros(shape: Any, dtype: Any, order: str = "C", mem_flags: int = 0) -> np.ndarray:
+    result = pagelocked_empty(shape, dtype, order, mem_flags)
+    result.fill(0)
+    return result
+
+
+def pagelocked_empty_like(array: np.ndarray, mem_flags: int = 0) -> np.ndarray:
+    return pagelocked_empty(array.shape, array.dtype, mem_flags=mem_flags)
+
+
+def pagelocked_zeros_like(array: np.ndarray, mem_flags: int = 0) -> np.ndarray:
+    return pagelocked_zeros(array.shape, array.dtype, mem_flags=mem_flags)
+
+
+# --- copies ---------------------------------------------------------------------------------------------------------
+
+
+def _address(function: str, pointer: Any) -> int:
+    if isinstance(pointer, DeviceAllocation) or (isinstance(pointer, builtins.int | np.integer) and not isinstance(pointer, bool)):
+        return int(pointer)
+    raise TypeError(
+        f"{function}: expected a device allocation or an int address, got {type(pointer).__name__}"
+        + (" (arguments swapped? pycuda takes the destination first)" if isinstance(pointer, np.ndarray) else "")
+    )
+
+
+def _host_array(function: str, buffer: Any, writable: bool) -> np.ndarray:
+    """The contiguous array behind a host buffer; raises as pycuda does."""
+    if isinstance(buffer, np.ndarray):
+        array = buffer
+    else:
+        try:
+            array = np.frombuffer(memoryview(buffer), np.uint8)
+        except TypeError:
+            raise TypeError(
+                f"{function}: expected a host buffer (a numpy array), got {type(buffer).__name__}"
+                + (" (arguments swapped? pycuda takes the destination first)" if isinstance(buffer, DeviceAllocation) else "")
+            ) from None
+    if not (array.flags.c_contiguous or array.flags.f_contiguous):
+        raise ValueError(f"{function}: ndarray is not contiguous. Copy np.ascontiguousarray(array) instead.")
+    if writable and not array.flags.writeable:
+        raise ValueError(f"{function}: the destination array is read-only")
+    return array
+
+
+def _location(array: np.ndarray) -> tuple[int, int] | None:
+    """(id, offset) of pinned memory; None for pageable."""
+    address = array.__array_interface__["data"][0]
+    pinned = _host.current().find_pinned(address)
+    return (pinned.ident, address - pinned.address) if pinned else None
+
+
+def _htod(function: str, dest: Any, src: Any, stream: int, wait: bool) -> None:
+    _need_context(function)
+    address = _address(function, dest)
+    array = _host_array(function, src, writable=False)
+    location = _location(array)
+    if location is None:
+        _call(function, "memcpy_htod", address, array.nbytes, 0, 0, array.tobytes("A"), stream, wait, array.dtype.name)
+    else:
+        _call(function, "memcpy_htod", address, array.nbytes, *location, None, stream, wait, array.dtype.name)
+
+
+def _dtoh(function: str, dest: Any, src: Any, stream: int, wait: bool) -> None:
+    _need_context(function)
+    address = _address(function, src)
+    array = _host_array(function, dest, writable=True)
+    location = _location(array)
+    if location is None:
+        data = _call(function, "memcpy_dtoh", address, array.nbytes, 0, 0, True, stream, wait, array.dtype.name)
+        flat = array.reshape(-1, order="A")  # a view: the array is contiguous
+        flat.view(np.uint8)[:] = np.frombuffer(data, np.uint8)
+    else:
+        _call(function, "memcpy_dtoh", address, array.nbytes, *location, False, stream, wait, array.dtype.name)
+
+
+def memcpy_htod(dest: Any, src: Any) -> None:
+    """Blocking copy of the whole host buffer `src` to device address `dest`."""
+    _htod("cuMemcpyHtoD", dest, src, 0, True)
+
+
+def memcpy_htod_async(dest: Any, src: Any, stream: Stream | None = None) -> None:
+    """Copy on a stream. `src` must be pinned to be asynchronous; pageable memory waits."""
+    _htod("cuMemcpyHtoDAsync", dest, src, _handle(stream), False)
+
+
+def memcpy_dtoh(dest: Any, src: Any) -> None:
+    """Blocking copy that fills the host array `dest` from device address `src`."""
+    _dtoh("cuMemcpyDtoH", dest, src, 0, True)
+
+
+def memcpy_dtoh_async(dest: Any, src: Any, stream: Stream | None = None) -> None:
+    """Copy on a stream. Until it completes, a pinned `dest` holds poison (NaN, or -1)."""
+    _dtoh("cuMemcpyDtoHAsync", dest, src, _handle(stream), False)
+
+
+def memcpy_dtod(dest: Any, src: Any, size: int) -> None:
+    _need_context("cuMemcpyDtoD")
+    _call("cuMemcpyDtoD", "memcpy_dtod", _address("cuMemcpyDtoD", dest), _address("cuMemcpyDtoD", src), int(size), 0, True)
+
+
+def memcpy_dtod_async(dest: Any, src: Any, size: int, stream: Stream | None = None) -> None:
+    function = "cuMemcpyDtoDAsync"
+    _need_context(function)
+    _call(function, "memcpy_dtod", _address(function, dest), _address(function, src), int(size), _handle(stream), False)
+
+
+def _memset(function: str, dest: Any, data: int, width: int, count: int, stream: int, wait: bool) -> None:
+    _need_context(function)
+    pattern = int(data).to_bytes(width, "little")
+    _call(function, "memset", _address(function, dest), pattern, int(count), stream, wait)
+
+
+def memset_d8(dest: Any, data: int, count: int) -> None:
+    _memset("cuMemsetD8", dest, data, 1, count, 0, True)
+
+
+def memset_d16(dest: Any, data: int, count: int) -> None:
+    _memset("cuMemsetD16", dest, data, 2, count, 0, True)
+
+
+def memset_d32(dest: Any, data: int, count: int) -> None:
+    _memset("cuMemsetD32", dest, data, 4, count, 0, True)
+
+
+def memset_d8_async(dest: Any, data: int, count: int, stream: Stream | None = None) -> None:
+    _memset("cuMemsetD8Async", dest, data, 1, count, _handle(stream), False)
+
+
+def memset_d32_async(dest: Any, data: int, count: int, stream: Stream | None = None) -> None:
+    _memset("cuMemsetD32Async", dest, data, 4, count, _handle(stream), False)
+
+
+def to_device(array: np.ndarray) -> DeviceAllocation:
+    """Allocate device memory and copy `array` into it (blocking)."""
+    allocation = mem_alloc(array.nbytes)
+    memcpy_htod(allocation, np.ascontiguousarray(array))
+    return allocation
+
+
+def from_device(pointer: Any, shape: Any, dtype: Any, order: str = "C") -> np.ndarray:
+    """A new array filled from the device (blocking)."""
+    result = np.empty(shape, dtype, order)  # type: ignore[call-overload]
+    memcpy_dtoh(result, pointer)
+    return result
+
+
+def from_device_like(pointer: Any, other: np.ndarray) -> np.ndarray:
+    return from_device(pointer, other.shape, other.dtype)
+
+
+class stream_flags:  # noqa: N801 - CUDA's spelling
+    DEFAULT = 0
+    NON_BLOCKING = 1
+
+
+class event_flags:  # noqa: N801 - pycuda's own name
+    DEFAULT = 0
+    BLOCKING_SYNC = 1
+    DISABLE_TIMING = 2
+    INTERPROCESS = 4
+
+
+class host_alloc_flags:  # noqa: N801 - pycuda's own name
+    PORTABLE = 1
+    DEVICEMAP = 2
+    WRITECOMBINED = 4
+
+
+class ctx_flags:  # noqa: N801 - pycuda's own name
+    SCHED_AUTO = 0
+    SCHED_SPIN = 1
+    SCHED_YIELD = 2
+    SCHED_BLOCKING_SYNC = 4
+
+
+_REAL_ONLY = {
+    "SourceModule", "Module", "module_from_file", "module_from_buffer", "Function", "In", "Out", "InOut", "Array", "TextureReference",
+    "Memcpy2D", "Memcpy3D", "mem_alloc_pitch", "managed_empty", "register_host_memory", "memcpy_peer", "IPCMemoryHandle",
+    "aligned_empty", "aligned_zeros", "matrix_to_array", "start_profiler", "stop_profiler", "device_attribute",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _REAL_ONLY:
+        raise AttributeError(f"pycuda.driver.{name} exists in pycuda; the simulator does not offer it. It needs a GPU and pycuda itself.")
+    raise AttributeError(f"module 'pycuda.driver' has no attribute {name!r}")

@@ -1,0 +1,148 @@
+"""The host's side of the simulated device: which device this process uses, and what host memory an address is.
+
+The front ends share it. Pinned memory is the device's; here stands only where this process has it mapped.
+"""
+
+from __future__ import annotations
+
+import bisect
+import ctypes
+import os
+import sys
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .device import DeviceError
+from .transport import ChildDevice, InProcessDevice
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A mapping of pinned memory in this process."""
+
+    ident: int
+    address: int
+    nbytes: int
+    data: np.ndarray
+
+
+class Host:
+    """One device and this process' view of its pinned memory."""
+
+    def __init__(self, device: InProcessDevice | ChildDevice) -> None:
+        self.device: Any = device
+        self._lock = threading.Lock()
+        self._bases: list[int] = []
+        self._pinned: dict[int, Pinned] = {}
+        self._collected: deque[Pinned] = deque()
+
+    def release_pinned(self, pinned: Pinned) -> None:
+        """Free pinned memory whose last array was collected: now, or (in the middle of another call) at the next one."""
+        self._collected.append(pinned)
+        if not self._lock.locked():
+            self._sweep()
+
+    def _sweep(self) -> None:
+        while self._collected:
+            pinned = self._collected.popleft()
+            with self._lock:
+                self._pinned.pop(pinned.address, None)
+                self._bases.remove(pinned.address)
+            self.device.release("host_free", pinned.ident)
+
+    def alloc_pinned(self, nbytes: int) -> Pinned:
+        self._sweep()
+        ident = self.device.host_alloc(nbytes)
+        data = np.frombuffer(self.device.host_map(ident), np.uint8)
+        pinned = Pinned(ident, data.ctypes.data, nbytes, data)
+        with self._lock:
+            bisect.insort(self._bases, pinned.address)
+            self._pinned[pinned.address] = pinned
+        return pinned
+
+    def free_pinned(self, pinned: Pinned) -> None:
+        with self._lock:
+            if self._pinned.pop(pinned.address, None) is None:
+                raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"0x{pinned.address:x} is no pinned memory, or was freed already")
+            self._bases.remove(pinned.address)
+        self.device.host_free(pinned.ident)
+
+    def find_pinned(self, address: int) -> Pinned | None:
+        """The pinned memory that a host address lies in; None for pageable memory."""
+        with self._lock:
+            place = bisect.bisect_right(self._bases, address) - 1
+            if place < 0:
+                return None
+            pinned = self._pinned[self._bases[place]]
+        return pinned if address < pinned.address + pinned.nbytes else None
+
+    def pending(self, address: int, nbytes: int) -> list[dict[str, Any]]:
+        """Copies into a host range that have not completed."""
+        pinned = self.find_pinned(address)
+        if pinned is None:
+            return []
+        pending: list[dict[str, Any]] = self.device.pending(pinned.ident, address - pinned.address, nbytes)
+        return pending
+
+
+_current: Host | None = None
+
+
+def use(transport: str = "process", **settings: int) -> Host:
+    """Make a new device, in this process ("process") or in a child of it ("child"), and close the old one."""
+    global _current
+    kinds = {"process": InProcessDevice, "child": ChildDevice}
+    if transport not in kinds:
+        raise ValueError(f"no transport {transport!r}; expected one of {', '.join(kinds)}")
+    if _current is not None:
+        _current.device.close()
+    _current = Host(kinds[transport](**settings))
+    return _current
+
+
+def current() -> Host:
+    """The host of the device in use; makes one in this process where there is none."""
+    return _current or use()
+
+
+# --- bare host pointers ---------------------------------------------------------------------------------------------
+
+
+class _IoVec(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+
+def _vector_copy(name: str, address: int, buffer: Any, nbytes: int) -> None:
+    function = getattr(ctypes.CDLL(None, use_errno=True), name)
+    function.restype = ctypes.c_ssize_t
+    local = _IoVec(ctypes.addressof(buffer), nbytes)
+    remote = _IoVec(address, nbytes)
+    copied = function(os.getpid(), ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
+    if copied != nbytes:
+        raise DeviceError(
+            "CUDA_ERROR_INVALID_VALUE",
+            f"host pointer 0x{address:x}: {nbytes:,} bytes cannot be reached there ({os.strerror(ctypes.get_errno())}). Expected the "
+            "address of a host buffer of at least that size that is still alive.",
+        )
+
+
+def read_pointer(address: int, nbytes: int) -> bytes:
+    """`nbytes` at a bare host pointer. A bad pointer is a DeviceError on Linux, not a crash."""
+    buffer = (ctypes.c_char * nbytes)()
+    if sys.platform == "linux":
+        _vector_copy("process_vm_readv", address, buffer, nbytes)
+    else:  # pragma: no cover - only Linux can check a pointer without using it
+        ctypes.memmove(buffer, address, nbytes)
+    return buffer.raw
+
+
+def write_pointer(address: int, data: bytes) -> None:
+    """Write `data` at a bare host pointer; see `read_pointer`."""
+    if sys.platform == "linux":
+        _vector_copy("process_vm_writev", address, ctypes.create_string_buffer(data, len(data)), len(data))
+    else:  # pragma: no cover
+        ctypes.memmove(address, data, len(data))
