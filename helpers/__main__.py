@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     options.rest = rest
     outside = not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON
     if outside and options.command not in ("setup", "doctor"):  # these two say it themselves, with more to it
+        from helpers.setup import python_range_message
+
         return _fail(python_range_message())
     try:
         return options.run(options) or 0
@@ -39,15 +41,6 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader went away, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-
-
-def python_range_message() -> str:
-    """Say which Python runs, which range the course needs, and how to name another one."""
-    return (
-        "this is Python {}.{}.{} ({}), and the course needs Python {}.{} to {}.{}.\n"
-        "Install one of these, then name it: make setup PYTHON=python{}.{}\n"
-        "Without make: python{}.{} -m helpers setup (on Windows: py -{}.{} -m helpers setup)"
-    ).format(*sys.version_info[:3], sys.executable, *(OLDEST_PYTHON + NEWEST_PYTHON + 3 * OLDEST_PYTHON))
 
 
 def missing_message(module: str) -> str:
