@@ -10,7 +10,8 @@ After `activate()` a notebook writes what it would write at work::
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import importlib.abc
+import importlib.machinery
 import os
 import sys
 import types
@@ -74,8 +75,9 @@ def activate(choice: str | None = None, *, quiet: bool = False, transport: str =
     if _active is not None:
         if _active.name != chosen.backend:
             raise BackendUnavailable(
-                f"the backend {_active.name!r} is active in this process and {chosen.backend!r} was asked for. Modules that are imported "
-                "cannot be taken back: restart the kernel (or the program) and activate the other one first."
+                f"the backend {_active.name!r} is active in this process and {chosen.backend!r} was asked for. Modules"
+                " that are imported cannot be taken back: restart the kernel (or the program) and activate the other"
+                " one first."
             )
         if not quiet:
             print(_line(_active))
@@ -92,8 +94,8 @@ def activate(choice: str | None = None, *, quiet: bool = False, transport: str =
 
 def _line(backend: Backend) -> str:
     return (
-        f"TensorRT backend: {backend.name} (API {backend.version}; plans built by {backend.builder}; run by {backend.engine}). "
-        f"{backend.reason}"
+        f"TensorRT backend: {backend.name} (API {backend.version}; plans built by {backend.builder}; run by"
+        f" {backend.engine}). {backend.reason}"
     )
 
 
@@ -109,8 +111,9 @@ def _refuse_if_imported() -> None:
         module = sys.modules.get(name)
         if module is not None:
             raise BackendUnavailable(
-                f"{name!r} was imported before backend.activate() ({getattr(module, '__file__', None)}), so the simulator cannot serve it. "
-                "Restart the kernel and call backend.activate() before the first `import tensorrt` or `import pycuda`."
+                f"{name!r} was imported before backend.activate() ({getattr(module, '__file__', None)}), so the"
+                " simulator cannot serve it. Restart the kernel and call backend.activate() before the first `import"
+                " tensorrt` or `import pycuda`."
             )
 
 
@@ -138,7 +141,7 @@ def _activate_simulator(reason: str, transport: str) -> Backend:
 
 
 class _ContextModules:
-    """Finds `pycuda.autoinit` and `pycuda.autoprimaryctx`: importing them makes a context, so not before it is asked for."""
+    """Finds `pycuda.autoinit` and `autoprimaryctx`: importing them makes a context, so not before it is asked for."""
 
     _names = ("pycuda.autoinit", "pycuda.autoprimaryctx")
 
@@ -146,10 +149,10 @@ class _ContextModules:
         if name not in self._names:
             return None
         real = f"{__package__}.simulator.frontends.{name}"
-        return importlib.util.spec_from_loader(name, _Alias(real))
+        return importlib.machinery.ModuleSpec(name, _Alias(real))
 
 
-class _Alias:
+class _Alias(importlib.abc.Loader):
     def __init__(self, real: str) -> None:
         self._real = real
 
@@ -186,8 +189,8 @@ def explain(array: Any) -> str:
         return "This array is pinned memory and no copy into it is pending: what it holds is real."
     copies = "; ".join(_describe(event) for event in pending)
     return (
-        f"Read too early: {copies} was enqueued and has not completed. Until then the array holds poison (NaN, or -1 for integers). "
-        "Expected: stream.synchronize() (or an event's) before the array is read."
+        f"Read too early: {copies} was enqueued and has not completed. Until then the array holds poison (NaN, or -1"
+        " for integers). Expected: stream.synchronize() (or an event's) before the array is read."
     )
 
 
@@ -209,8 +212,8 @@ def _tell_pending(result: Any = None) -> None:
         if event["op"] == "dtoh" and event["index"] not in _told:
             _told.add(event["index"])
             print(
-                f"[simulator] pending at the end of this cell: {_describe(event)}. Its host array holds poison until the stream is "
-                "synchronised.",
+                f"[simulator] pending at the end of this cell: {_describe(event)}. Its host array holds poison until"
+                " the stream is synchronised.",
                 file=sys.stderr,
             )
 

@@ -33,7 +33,7 @@ Severity = nv.ILogger.Severity
 _SPURIOUS = re.compile(r"catchCudaError.*cudaError 35")
 
 
-class _Tap(nv.ILogger):  # type: ignore[misc]  # the binding has no types
+class _Tap(nv.ILogger):
     """The one logger that NVIDIA's code gets: passes each line on to the logger of the object now called.
 
     TensorRT keeps one global logger a process and sends lines of a second builder to whichever came last. Handing it
@@ -74,7 +74,8 @@ _tap = _Tap()
 def _check_logger(logger: Any) -> None:
     if not isinstance(logger, nv.ILogger):
         raise TypeError(
-            f"incompatible function arguments: expected a tensorrt.ILogger (such as trt.Logger()), got {type(logger).__name__}"
+            "incompatible function arguments: expected a tensorrt.ILogger (such as trt.Logger()), got"
+            f" {type(logger).__name__}"
         )
 
 
@@ -113,7 +114,7 @@ def install_hooks() -> None:
     nv.IBuilderConfig.reset = _reset
 
 
-class OnnxParser(nv.OnnxParser):  # type: ignore[misc]
+class OnnxParser(nv.OnnxParser):
     """NVIDIA's ONNX parser; remembers the model that went into the network by any of its routes."""
 
     def __init__(self, network: Any, logger: Any) -> None:
@@ -311,7 +312,7 @@ def _edit(network: Any, parsed: _Parsed) -> str | None:
 # --- the builder --------------------------------------------------------------------------------------------------
 
 
-class Builder(nv.Builder):  # type: ignore[misc]
+class Builder(nv.Builder):
     """NVIDIA's builder; its plans carry the parsed ONNX model for the simulated runtime."""
 
     def __init__(self, logger: Any) -> None:
@@ -360,15 +361,17 @@ class Builder(nv.Builder):  # type: ignore[misc]
         parsed = _parsed.get(network)
         if parsed is None:
             self._refuse(
-                "NVIDIA's builder built this network, but it did not come from an ONNX model, and the simulated runtime "
-                "runs ONNX models only. Expected: a network filled by OnnxParser. Write the model as ONNX, or run on a GPU."
+                "NVIDIA's builder built this network, but it did not come from an ONNX model, and the simulated runtime"
+                " runs ONNX models only. Expected: a network filled by OnnxParser. Write the model as ONNX, or run on a"
+                " GPU."
             )
             return None
         edit = _edit(network, parsed)
         if edit is not None:
             self._refuse(
-                f"NVIDIA's builder built this network, but it was edited after parsing ({edit}), and the simulated runtime "
-                "would run the ONNX model without the edit. Make the change in the ONNX model, or run on a GPU."
+                f"NVIDIA's builder built this network, but it was edited after parsing ({edit}), and the simulated"
+                " runtime would run the ONNX model without the edit. Make the change in the ONNX model, or run on a"
+                " GPU."
             )
             return None
         tensors = []
@@ -381,7 +384,8 @@ class Builder(nv.Builder):  # type: ignore[misc]
                 dtype = tensor.dtype.name
                 if dtype not in DTYPES:
                     self._refuse(
-                        f"tensor {tensor.name!r} is {dtype}, which the simulated runtime cannot run; it has {', '.join(DTYPES)}"
+                        f"tensor {tensor.name!r} is {dtype}, which the simulated runtime cannot run; it has"
+                        f" {', '.join(DTYPES)}"
                     )
                     return None
                 tensors.append(
@@ -391,10 +395,18 @@ class Builder(nv.Builder):  # type: ignore[misc]
         profiles, values = [], []
         for profile in _profiles.get(config, []):
             profiles.append(
-                {t.name: _triple(profile.get_shape(t.name)) for t in inputs if -1 in t.shape and profile.get_shape(t.name)}
+                {
+                    t.name: _triple(profile.get_shape(t.name))
+                    for t in inputs
+                    if -1 in t.shape and profile.get_shape(t.name)
+                }
             )
             values.append(
-                {t.name: _triple(profile.get_shape_input(t.name)) for t in inputs if t.shape_tensor and profile.get_shape_input(t.name)}
+                {
+                    t.name: _triple(profile.get_shape_input(t.name))
+                    for t in inputs
+                    if t.shape_tensor and profile.get_shape_input(t.name)
+                }
             )
         return Plan(
             version=nv.__version__,
@@ -429,18 +441,22 @@ def _settings(config: Any) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "flags": [f.name for f in nv.BuilderFlag.__members__.values() if config.get_flag(f)],
         "memory_pools": {},
-        "compute_capabilities": [
-            config.get_compute_capability(i).name for i in range(config.num_compute_capabilities)
-        ],
-        "preview_features": [
-            f.name for f in nv.PreviewFeature.__members__.values() if config.get_preview_feature(f)
-        ],
+        "compute_capabilities": [config.get_compute_capability(i).name for i in range(config.num_compute_capabilities)],
+        "preview_features": [f.name for f in nv.PreviewFeature.__members__.values() if config.get_preview_feature(f)],
         "tactic_sources": int(config.get_tactic_sources()),
     }
     for pool in nv.MemoryPoolType.__members__.values():
         settings["memory_pools"][pool.name] = int(config.get_memory_pool_limit(pool))
-    for name in ("builder_optimization_level", "max_aux_streams", "tiling_optimization_level", "profiling_verbosity",
-                 "hardware_compatibility_level", "runtime_platform", "engine_capability", "max_num_tactics"):
+    for name in (
+        "builder_optimization_level",
+        "max_aux_streams",
+        "tiling_optimization_level",
+        "profiling_verbosity",
+        "hardware_compatibility_level",
+        "runtime_platform",
+        "engine_capability",
+        "max_num_tactics",
+    ):
         value = getattr(config, name, None)
         settings[name] = getattr(value, "name", value)
     return settings

@@ -11,8 +11,8 @@ How it behaves, after the CUDA Driver API reference ("API synchronization behavi
 * Pinned memory is allocated here. It is read when a copy runs, and holds poison (0xFF: NaN for floats, -1 for integers)
   from the moment a copy into it is enqueued until that copy completes.
 * Pageable memory travels by value in a call that waits, and is recorded as "pageable, synchronous".
-* The legacy default stream (handle 0) waits for all blocking streams, and they wait for it. Freeing memory waits for the
-  whole device.
+* The legacy default stream (handle 0) waits for all blocking streams, and they wait for it. Freeing memory waits for
+  the whole device.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def comparable(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 class _Allocation:
     """Device memory. `written` maps an offset to (nbytes, dtype name) of what was last copied or computed there."""
 
-    __slots__ = ("address", "nbytes", "data", "freed", "written", "tensor")
+    __slots__ = ("address", "data", "freed", "nbytes", "tensor", "written")
 
     def __init__(self, address: int, nbytes: int) -> None:
         self.address = address
@@ -120,7 +120,7 @@ class _Allocation:
 
 
 class _HostMemory:
-    __slots__ = ("id", "nbytes", "fd", "data", "freed", "pending")
+    __slots__ = ("data", "fd", "freed", "id", "nbytes", "pending")
 
     def __init__(self, ident: int, nbytes: int) -> None:
         self.id = ident
@@ -139,7 +139,7 @@ class _HostMemory:
 class _Operation:
     """Queued work: an event of the record, what it waits for, and how to run it."""
 
-    __slots__ = ("event", "stream", "waits", "run", "done")
+    __slots__ = ("done", "event", "run", "stream", "waits")
 
     def __init__(self, event: Event, stream: int, waits: list[_Operation], run: Any) -> None:
         self.event = event
@@ -150,7 +150,7 @@ class _Operation:
 
 
 class _Stream:
-    __slots__ = ("handle", "flags", "queue", "last")
+    __slots__ = ("flags", "handle", "last", "queue")
 
     def __init__(self, handle: int, flags: int) -> None:
         self.handle = handle
@@ -168,7 +168,7 @@ class _CudaEvent:
 
 
 class _Context:
-    __slots__ = ("id", "engine", "nbytes")
+    __slots__ = ("engine", "id", "nbytes")
 
     def __init__(self, ident: int, engine: int, nbytes: int) -> None:
         self.id = ident
@@ -284,7 +284,8 @@ class Device:
         if stream is None:
             raise DeviceError(
                 "CUDA_ERROR_INVALID_HANDLE",
-                f"{handle!r} is no stream of this device. Expected the `handle` of a stream, or 0 for the default stream.",
+                f"{handle!r} is no stream of this device. Expected the `handle` of a stream, or 0 for the default"
+                " stream.",
             )
         return stream
 
@@ -294,7 +295,10 @@ class Device:
             waits += [
                 other.last
                 for other in self._streams.values()
-                if other is not stream and other.last is not None and not other.flags & NON_BLOCKING and not other.last.done
+                if other is not stream
+                and other.last is not None
+                and not other.flags & NON_BLOCKING
+                and not other.last.done
             ]
         elif not stream.flags & NON_BLOCKING:  # ... and they for it
             last = self._streams[DEFAULT_STREAM].last
@@ -420,10 +424,13 @@ class Device:
             first, last = self._event(start), self._event(end)
             for name, event in (("start", first), ("end", last)):
                 if event.recorded is None:
-                    raise DeviceError("CUDA_ERROR_INVALID_HANDLE", f"the {name} event was never recorded; call record() first")
+                    raise DeviceError(
+                        "CUDA_ERROR_INVALID_HANDLE", f"the {name} event was never recorded; call record() first"
+                    )
                 if not event.recorded.done:
                     raise DeviceError(
-                        "CUDA_ERROR_NOT_READY", f"the {name} event has not completed; synchronise with it before asking the time"
+                        "CUDA_ERROR_NOT_READY",
+                        f"the {name} event has not completed; synchronise with it before asking the time",
                     )
             return (last.time_ns - first.time_ns) / 1e6
 
@@ -439,7 +446,8 @@ class Device:
         if self._used + nbytes > self.memory:
             raise DeviceError(
                 "CUDA_ERROR_OUT_OF_MEMORY",
-                f"{what} of {nbytes:,} bytes; {self.memory - self._used:,} of {self.memory:,} bytes are free on the simulated device",
+                f"{what} of {nbytes:,} bytes; {self.memory - self._used:,} of {self.memory:,} bytes are free on the"
+                " simulated device",
             )
         self._used += nbytes
 
@@ -488,25 +496,30 @@ class Device:
         if allocation is None:
             if 0 <= address < BASE_ADDRESS or address >= self._next_address:
                 detail = (
-                    f"{what}: 0x{address:x} is no device address. It looks like a host pointer (such as array.ctypes.data): the GPU "
-                    "cannot reach it. Expected the address of cuda.mem_alloc(...), as int(allocation)."
+                    f"{what}: 0x{address:x} is no device address. It looks like a host pointer (such as"
+                    " array.ctypes.data): the GPU cannot reach it. Expected the address of cuda.mem_alloc(...), as"
+                    " int(allocation)."
                 )
             else:
-                detail = f"{what}: 0x{address:x} lies in no allocation (between two of them). Expected an address inside a device buffer."
+                detail = (
+                    f"{what}: 0x{address:x} lies in no allocation (between two of them). Expected an address inside a"
+                    " device buffer."
+                )
             raise DeviceError("CUDA_ERROR_ILLEGAL_ADDRESS", detail)
         offset = address - allocation.address
         if allocation.freed:
             raise DeviceError(
                 "CUDA_ERROR_ILLEGAL_ADDRESS",
-                f"{what}: 0x{address:x} lies in a buffer of {allocation.nbytes:,} bytes that was freed. Keep the object that "
-                "cuda.mem_alloc returned alive as long as its address is in use (pycuda frees it when it is collected).",
+                f"{what}: 0x{address:x} lies in a buffer of {allocation.nbytes:,} bytes that was freed. Keep the object"
+                " that cuda.mem_alloc returned alive as long as its address is in use (pycuda frees it when it is"
+                " collected).",
             )
         if offset + nbytes > allocation.nbytes:
             room = allocation.nbytes - offset
             raise DeviceError(
                 "CUDA_ERROR_ILLEGAL_ADDRESS",
-                f"{what}: needs {nbytes:,} bytes, but the buffer at 0x{address:x} has {room:,}. Allocate volume(shape) x itemsize "
-                "for the largest shape of the profile, with the dtype that the engine reports.",
+                f"{what}: needs {nbytes:,} bytes, but the buffer at 0x{address:x} has {room:,}. Allocate volume(shape)"
+                " x itemsize for the largest shape of the profile, with the dtype that the engine reports.",
             )
         return allocation, offset
 
@@ -515,7 +528,9 @@ class Device:
         self._drain()
         with self._lock:
             if nbytes <= 0:
-                raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"a pinned allocation of {nbytes} bytes; expected at least 1")
+                raise DeviceError(
+                    "CUDA_ERROR_INVALID_VALUE", f"a pinned allocation of {nbytes} bytes; expected at least 1"
+                )
             ident = next(self._ids)
             self._host[ident] = _HostMemory(ident, nbytes)
             event = self._note("host_alloc", nbytes=nbytes)
@@ -545,7 +560,8 @@ class Device:
         if not 0 <= offset <= offset + nbytes <= memory.nbytes:
             raise DeviceError(
                 "CUDA_ERROR_INVALID_VALUE",
-                f"bytes {offset:,} to {offset + nbytes:,} run past the end of a pinned buffer of {memory.nbytes:,} bytes",
+                f"bytes {offset:,} to {offset + nbytes:,} run past the end of a pinned buffer of {memory.nbytes:,}"
+                " bytes",
             )
         return memory
 
@@ -593,13 +609,18 @@ class Device:
             if dtype and written and not _is_bytes(dtype) and not _fits(written, dtype):
                 raise DeviceError(
                     "CUDA_ERROR_INVALID_VALUE",
-                    f"copy device to host{_called(allocation)}: the device holds {written}, the host array is {dtype}. The bytes would be "
-                    f"read as something else. Expected a host array of {written}.",
+                    f"copy device to host{_called(allocation)}: the device holds {written}, the host array is {dtype}."
+                    f" The bytes would be read as something else. Expected a host array of {written}.",
                 )
             run: Any
             if pageable:
                 event = self._note(
-                    "dtoh", queue.handle, nbytes=nbytes, source=address, memory="pageable, synchronous", tensor=allocation.tensor
+                    "dtoh",
+                    queue.handle,
+                    nbytes=nbytes,
+                    source=address,
+                    memory="pageable, synchronous",
+                    tensor=allocation.tensor,
                 )
                 result = bytearray(nbytes)
                 run = _CopyToHost(allocation, start, nbytes, None, 0, result)
@@ -752,7 +773,9 @@ class Device:
     ) -> None:
         known = self._contexts.get(context)
         if known is None:
-            raise DeviceError("CUDA_ERROR_INVALID_HANDLE", f"execution context {context!r} does not exist on this device")
+            raise DeviceError(
+                "CUDA_ERROR_INVALID_HANDLE", f"execution context {context!r} does not exist on this device"
+            )
         queue = self._stream(DEFAULT_STREAM if wait else stream)
         engine = self._engine(known.engine)
         given: dict[str, Shape] = {}
@@ -806,19 +829,25 @@ class Device:
             if start < offset + nbytes and offset < start + length and not _fits(dtype, written):
                 raise DeviceError(
                     "CUDA_ERROR_INVALID_VALUE",
-                    f"{what}: its buffer was filled from an array of {written}. TensorRT would read those bytes as {dtype} and "
-                    f"compute nonsense. Convert the array: array.astype(np.{dtype}), or take the dtype from "
-                    "trt.nptype(engine.get_tensor_dtype(name)).",
+                    f"{what}: its buffer was filled from an array of {written}. TensorRT would read those bytes as"
+                    f" {dtype} and compute nonsense. Convert the array: array.astype(np.{dtype}), or take the dtype"
+                    " from trt.nptype(engine.get_tensor_dtype(name)).",
                 )
 
 
 class _CopyToHost:
     """A copy device to host, kept as an object so that `pending` can tell which pinned range it will fill."""
 
-    __slots__ = ("allocation", "start", "nbytes", "host", "offset", "result")
+    __slots__ = ("allocation", "host", "nbytes", "offset", "result", "start")
 
     def __init__(
-        self, allocation: _Allocation, start: int, nbytes: int, host: _HostMemory | None, offset: int, result: bytearray | None
+        self,
+        allocation: _Allocation,
+        start: int,
+        nbytes: int,
+        host: _HostMemory | None,
+        offset: int,
+        result: bytearray | None,
     ) -> None:
         self.allocation = allocation
         self.start = start

@@ -39,7 +39,9 @@ class Engine:
         try:
             self._session = ort.InferenceSession(plan.onnx, options, providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise ExecutionError(f"Internal Error (ONNX Runtime cannot load the plan's model: {_short(error)})") from None
+            raise ExecutionError(
+                f"Internal Error (ONNX Runtime cannot load the plan's model: {_short(error)})"
+            ) from None
         self._bindings: dict[int, tuple[Any, Any]] = {}
         self._shapes: dict[tuple[Shape, ...], dict[str, Shape]] = {}
         self._skeleton: onnx.ModelProto | None = None
@@ -50,7 +52,10 @@ class Engine:
         if not 0 <= profile < len(self.plan.profiles):
             return f"profile {profile} does not exist; the plan has {len(self.plan.profiles)}"
         if len(shape) != len(tensor.shape):
-            return f"input tensor {tensor.name!r} has {len(tensor.shape)} dimensions, the shape {list(shape)} has {len(shape)}"
+            return (
+                f"input tensor {tensor.name!r} has {len(tensor.shape)} dimensions, the shape {list(shape)} has"
+                f" {len(shape)}"
+            )
         low, _, high = self.plan.profiles[profile].get(tensor.name, (tensor.shape,) * 3)
         if any(not a <= d <= b for a, d, b in zip(low, shape, high, strict=True)):
             return (

@@ -41,7 +41,7 @@ class Host:
         self._collected: deque[Pinned] = deque()
 
     def release_pinned(self, pinned: Pinned) -> None:
-        """Free pinned memory whose last array was collected: now, or (in the middle of another call) at the next one."""
+        """Free pinned memory whose last array was collected: now, or (inside another call) at the next one."""
         self._collected.append(pinned)
         if not self._lock.locked():
             self._sweep()
@@ -67,7 +67,9 @@ class Host:
     def free_pinned(self, pinned: Pinned) -> None:
         with self._lock:
             if self._pinned.pop(pinned.address, None) is None:
-                raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"0x{pinned.address:x} is no pinned memory, or was freed already")
+                raise DeviceError(
+                    "CUDA_ERROR_INVALID_VALUE", f"0x{pinned.address:x} is no pinned memory, or was freed already"
+                )
             self._bases.remove(pinned.address)
         self.device.host_free(pinned.ident)
 
@@ -95,7 +97,7 @@ _current: Host | None = None
 def use(transport: str = "process", **settings: int) -> Host:
     """Make a new device, in this process ("process") or in a child of it ("child"), and close the old one."""
     global _current
-    kinds = {"process": InProcessDevice, "child": ChildDevice}
+    kinds: dict[str, Any] = {"process": InProcessDevice, "child": ChildDevice}
     if transport not in kinds:
         raise ValueError(f"no transport {transport!r}; expected one of {', '.join(kinds)}")
     if _current is not None:
@@ -125,8 +127,8 @@ def _vector_copy(name: str, address: int, buffer: Any, nbytes: int) -> None:
     if copied != nbytes:
         raise DeviceError(
             "CUDA_ERROR_INVALID_VALUE",
-            f"host pointer 0x{address:x}: {nbytes:,} bytes cannot be reached there ({os.strerror(ctypes.get_errno())}). Expected the "
-            "address of a host buffer of at least that size that is still alive.",
+            f"host pointer 0x{address:x}: {nbytes:,} bytes cannot be reached there ({os.strerror(ctypes.get_errno())})."
+            " Expected the address of a host buffer of at least that size that is still alive.",
         )
 
 

@@ -108,18 +108,14 @@ class Plan:
             "flavor": self.flavor,
             "builder": self.builder,
             "name": self.name,
-            "tensors": [
-                [t.name, t.onnx_name, t.mode, t.dtype, list(t.shape), t.shape_tensor] for t in self.tensors
-            ],
+            "tensors": [[t.name, t.onnx_name, t.mode, t.dtype, list(t.shape), t.shape_tensor] for t in self.tensors],
             "profiles": [{k: [list(s) for s in v] for k, v in p.items()} for p in self.profiles],
             "shape_values": [{k: [list(s) for s in v] for k, v in p.items()} for p in self.shape_values],
             "settings": dict(self.settings),
             "activation_bytes": self.activation_bytes,
             "weight_bytes": self.weight_bytes,
             "layers": self.layers,
-            "parts": [
-                [len(part), hashlib.sha256(part).hexdigest()] for part in (self.nvidia, self.onnx)
-            ],
+            "parts": [[len(part), hashlib.sha256(part).hexdigest()] for part in (self.nvidia, self.onnx)],
         }
 
     def serialize(self) -> SerializedPlan:

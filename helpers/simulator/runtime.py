@@ -1,8 +1,8 @@
 """The run half: `Runtime`, `ICudaEngine`, `IExecutionContext` with TensorRT's names, return values and log texts.
 
 The classes translate; the device executes. As in TensorRT, calls return False or None and log what was wrong. Texts are
-those of facts about TensorRT 10 and 11; what TensorRT cannot know (a host pointer, a small buffer) is logged with the mark
-"[simulator]".
+those that TensorRT 10 and 11 log, as far as they are documented; what TensorRT cannot know (a host pointer, a small
+buffer) is logged with the mark "[simulator]".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tensorrt_rtx as nv
 
 from .device import DeviceError
 from .host import Host, current
-from .plan import Plan, Shape, TensorSpec, _profile, _shape, _tensor
+from .plan import Plan, Shape, TensorSpec, _profile, _tensor
 
 Severity = nv.ILogger.Severity
 
@@ -49,9 +49,13 @@ class _Named:
     def __getattr__(self, name: str) -> Any:
         cls = type(self).__name__
         if name in _REMOVED:
-            raise AttributeError(f"{cls!r} object has no attribute {name!r}: TensorRT 10 and 11 removed it. Use {_REMOVED[name]}.")
+            raise AttributeError(
+                f"{cls!r} object has no attribute {name!r}: TensorRT 10 and 11 removed it. Use {_REMOVED[name]}."
+            )
         if not name.startswith("_") and hasattr(self._native, name):
-            raise AttributeError(f"{cls}.{name} exists in TensorRT; the simulator does not offer it. It needs a real GPU.")
+            raise AttributeError(
+                f"{cls}.{name} exists in TensorRT; the simulator does not offer it. It needs a real GPU."
+            )
         raise AttributeError(f"{cls!r} object has no attribute {name!r}")
 
 
@@ -95,7 +99,8 @@ class Runtime(_Named):
         except TypeError:
             raise TypeError(
                 "deserialize_cuda_engine(): incompatible function arguments: expected the bytes of a plan, got "
-                f"{type(serialized_engine).__name__}" + (" (did the build return None?)" if serialized_engine is None else "")
+                f"{type(serialized_engine).__name__}"
+                + (" (did the build return None?)" if serialized_engine is None else "")
             ) from None
         host = current()
         loaded = host.device.engine_load(data)
@@ -106,7 +111,8 @@ class Runtime(_Named):
                 return ICudaEngine(host, loaded["engine"], plan, self.logger)
             host.device.engine_free(loaded["engine"])
             error = (
-                f"Version tag does not match. Note: Current Version: {nv.__version__}, Serialized Engine Version: {plan.version}"
+                f"Version tag does not match. Note: Current Version: {nv.__version__}, Serialized Engine Version:"
+                f" {plan.version}"
             )
         self.logger.log(Severity.ERROR, f"IRuntime::deserializeCudaEngine: Error Code 1: {error}")
         return None
@@ -223,17 +229,23 @@ class ICudaEngine(_Named):
             return []
         return [list(v) for v in self._plan.shape_values[profile_index].get(name, ())]
 
-    def create_execution_context(self, strategy: Any = nv.ExecutionContextAllocationStrategy.STATIC) -> IExecutionContext | None:
+    def create_execution_context(
+        self, strategy: Any = nv.ExecutionContextAllocationStrategy.STATIC
+    ) -> IExecutionContext | None:
         try:
             ident = self._host.device.context_create(self._ident)
         except DeviceError as error:
-            self._logger.log(Severity.ERROR, f"ICudaEngine::createExecutionContext: Error Code 2: OutOfMemory ({error.detail})")
+            self._logger.log(
+                Severity.ERROR, f"ICudaEngine::createExecutionContext: Error Code 2: OutOfMemory ({error.detail})"
+            )
             return None
         return IExecutionContext(self, ident)
 
     def __getitem__(self, index: int) -> str:
         if not 0 <= index < len(self._plan.tensors):
-            raise IndexError(f"tensor index {index} is out of range: the engine has {len(self._plan.tensors)} I/O tensors")
+            raise IndexError(
+                f"tensor index {index} is out of range: the engine has {len(self._plan.tensors)} I/O tensors"
+            )
         return self._plan.tensors[index].name
 
     def __iter__(self) -> Iterator[str]:
@@ -276,7 +288,8 @@ class IExecutionContext(_Named):
         if not 0 <= profile_index < self.engine.num_optimization_profiles:
             self._error(
                 "setOptimizationProfileAsync",
-                f"Optimization profile index {profile_index} must be in the range [0, {self.engine.num_optimization_profiles})",
+                f"Optimization profile index {profile_index} must be in the range [0,"
+                f" {self.engine.num_optimization_profiles})",
             )
             return False
         if profile_index != self._profile:
@@ -296,22 +309,23 @@ class IExecutionContext(_Named):
         if len(dims) != len(tensor.shape):
             self._error(
                 where,
-                f"Parameter check failed, condition: engineDims.nbDims == dims.nbDims. Tensor {name} has {len(tensor.shape)} dimensions, "
-                f"{len(dims)} were given.",
+                f"Parameter check failed, condition: engineDims.nbDims == dims.nbDims. Tensor {name} has"
+                f" {len(tensor.shape)} dimensions, {len(dims)} were given.",
             )
             return False
         if -1 not in tensor.shape and tuple(dims) != tensor.shape:
             self._error(
                 where,
-                f"Static dimension mismatch while setting input shape for {name}. Set dimensions are {_dims(dims)}. Expected "
-                f"dimensions are {_dims(tensor.shape)}.",
+                f"Static dimension mismatch while setting input shape for {name}. Set dimensions are {_dims(dims)}."
+                f" Expected dimensions are {_dims(tensor.shape)}.",
             )
             return False
         if any(not a <= d <= b for a, d, b in zip(low, dims, high, strict=True)):
             self._error(
                 where,
-                f"Parameter check failed, condition: satisfyProfile. Set dimension {_dims(dims)} for tensor {name} does not satisfy "
-                f"any optimization profiles. Valid range for profile {self._profile}: {_dims(low)}..{_dims(high)}.",
+                f"Parameter check failed, condition: satisfyProfile. Set dimension {_dims(dims)} for tensor {name} does"
+                f" not satisfy any optimization profiles. Valid range for profile {self._profile}:"
+                f" {_dims(low)}..{_dims(high)}.",
             )
             return False
         self._shapes[name] = dims
@@ -367,16 +381,20 @@ class IExecutionContext(_Named):
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
         if name not in self.engine._tensors:
-            self._error("setTensorAddress", f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()")
+            self._error(
+                "setTensorAddress", f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()"
+            )
             return False
-        if isinstance(memory, bool) or not hasattr(memory, "__index__") and not hasattr(memory, "__int__"):
+        if isinstance(memory, bool) or (not hasattr(memory, "__index__") and not hasattr(memory, "__int__")):
             raise TypeError(f"set_tensor_address(): expected an int device address, got {type(memory).__name__}")
         self._addresses[name] = int(memory)
         return True
 
     def get_tensor_address(self, name: str) -> int:
         if name not in self.engine._tensors:
-            self._error("getTensorAddress", f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()")
+            self._error(
+                "getTensorAddress", f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()"
+            )
             return 0
         return self._addresses.get(name, 0)
 
@@ -398,15 +416,17 @@ class IExecutionContext(_Named):
         if unset:
             self._error(
                 where,
-                "Not all shapes are specified. Following input tensors' dimensions are not specified: " + ", ".join(unset) + ".",
+                "Not all shapes are specified. Following input tensors' dimensions are not specified: "
+                + ", ".join(unset)
+                + ".",
             )
             return False
         for tensor in self._inputs:
             if not self._addresses.get(tensor.name):
                 self._error(
                     where,
-                    f"Address is not set for input tensor {tensor.name}. Call setInputTensorAddress or setTensorAddress before "
-                    "enqueue/execute.",
+                    f"Address is not set for input tensor {tensor.name}. Call setInputTensorAddress or setTensorAddress"
+                    " before enqueue/execute.",
                 )
                 return False
         for tensor in self._outputs:
@@ -447,7 +467,9 @@ class IExecutionContext(_Named):
         """Execute and wait. `bindings` are the device addresses of all I/O tensors in the engine's order."""
         names = [t.name for t in self.engine._plan.tensors]
         if len(bindings) != len(names):
-            self._error("executeV2", f"{len(names)} addresses expected (the I/O tensors in order), {len(bindings)} given")
+            self._error(
+                "executeV2", f"{len(names)} addresses expected (the I/O tensors in order), {len(bindings)} given"
+            )
             return False
         self._addresses.update(zip(names, (int(b) for b in bindings), strict=True))
         return self._execute("executeV2", 0, True)
@@ -455,4 +477,3 @@ class IExecutionContext(_Named):
 
 def _dims(shape: Sequence[int]) -> str:
     return "[" + ",".join(str(d) for d in shape) + "]"
-

@@ -22,7 +22,9 @@ _OURS: dict[str, Any] = {
 @functools.cache
 def module() -> types.ModuleType:
     """The module that `import tensorrt` gives."""
-    result = types.ModuleType("tensorrt", "TensorRT on the simulator: NVIDIA's builder, ONNX Runtime behind its runtime API.")
+    result = types.ModuleType(
+        "tensorrt", "TensorRT on the simulator: NVIDIA's builder, ONNX Runtime behind its runtime API."
+    )
     for name in dir(nv):
         if not name.startswith("__"):
             setattr(result, name, getattr(nv, name))

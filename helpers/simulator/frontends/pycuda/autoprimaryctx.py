@@ -1,4 +1,4 @@
-"""`import pycuda.autoprimaryctx`: makes the device's primary context, the one that PyTorch uses, current in this thread."""
+"""`import pycuda.autoprimaryctx`: makes the primary context, the one that PyTorch uses, current in this thread."""
 
 from . import driver
 

@@ -4,7 +4,8 @@ Offers what TensorRT programs use: contexts, streams, events, device and pinned 
 classes and texts ("cuMemcpyHtoDAsync failed: invalid argument"), followed by what was wrong and what to do. Names that
 only a GPU can serve (`SourceModule`, textures, graphs) say so.
 
-Arrays that `pagelocked_empty` returns are pinned memory of the device; everything else is pageable, and a copy of it waits.
+Arrays that `pagelocked_empty` returns are pinned memory of the device; everything else is pageable, and copying it
+waits.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ class LaunchError(Error):
     """Work on the device failed; reported by a later call."""
 
 
-class RuntimeError(Error):  # noqa: A001 - pycuda's own name
+class RuntimeError(Error):
     """Something failed that is neither memory nor misuse."""
 
 
-class MemoryError(Error):  # noqa: A001 - pycuda's own name
+class MemoryError(Error):
     """Device memory ran out."""
 
     is_out_of_memory = True
@@ -80,8 +81,9 @@ def _stack() -> list[Context]:
 def _need_context(function: str) -> None:
     if not _stack():
         raise LogicError(
-            f"{function} failed: invalid device context - [simulator] no CUDA context is current in this thread. Expected: "
-            "`import pycuda.autoprimaryctx` (or autoinit) in the main thread; context.push() in every other."
+            f"{function} failed: invalid device context - [simulator] no CUDA context is current in this thread."
+            " Expected: `import pycuda.autoprimaryctx` (or autoinit) in the main thread; context.push() in every"
+            " other."
         )
 
 
@@ -111,7 +113,9 @@ class Context:
     @staticmethod
     def pop() -> None:
         if not _stack():
-            raise LogicError("cuCtxPopCurrent failed: invalid device context - [simulator] no context is current in this thread")
+            raise LogicError(
+                "cuCtxPopCurrent failed: invalid device context - [simulator] no context is current in this thread"
+            )
         _stack().pop()
 
     def detach(self) -> None:
@@ -138,9 +142,14 @@ class Device:
 
     def __init__(self, number: int) -> None:
         if not _initialized:
-            raise LogicError("cuDeviceGet failed: initialization error - [simulator] call cuda.init() first, or import pycuda.autoinit")
+            raise LogicError(
+                "cuDeviceGet failed: initialization error - [simulator] call cuda.init() first, or import"
+                " pycuda.autoinit"
+            )
         if number != 0:
-            raise LogicError(f"cuDeviceGet failed: invalid device ordinal - [simulator] there is one device, 0; got {number}")
+            raise LogicError(
+                f"cuDeviceGet failed: invalid device ordinal - [simulator] there is one device, 0; got {number}"
+            )
 
     @staticmethod
     def count() -> int:
@@ -296,8 +305,9 @@ def pagelocked_empty(shape: Any, dtype: Any, order: str = "C", mem_flags: int = 
     dims = tuple(int(d) for d in shape) if np.iterable(shape) else (int(shape),)
     if any(d < 0 for d in dims):
         raise LogicError(
-            f"cuMemHostAlloc failed: invalid argument - [simulator] the shape {dims} has a negative dimension. A -1 comes from the "
-            "engine's dynamic shape: allocate for the profile's maximum (engine.get_tensor_profile_shape(name, 0)[2])."
+            f"cuMemHostAlloc failed: invalid argument - [simulator] the shape {dims} has a negative dimension. A -1"
+            " comes from the engine's dynamic shape: allocate for the profile's maximum"
+            " (engine.get_tensor_profile_shape(name, 0)[2])."
         )
     if order not in ("C", "A"):
         raise ValueError(f"the simulator has C-ordered pinned arrays; got order={order!r}")
@@ -322,7 +332,9 @@ def pagelocked_zeros_like(array: np.ndarray, mem_flags: int = 0) -> np.ndarray:
 
 
 def _address(function: str, pointer: Any) -> int:
-    if isinstance(pointer, DeviceAllocation) or (isinstance(pointer, builtins.int | np.integer) and not isinstance(pointer, bool)):
+    if isinstance(pointer, DeviceAllocation) or (
+        isinstance(pointer, builtins.int | np.integer) and not isinstance(pointer, bool)
+    ):
         return int(pointer)
     raise TypeError(
         f"{function}: expected a device allocation or an int address, got {type(pointer).__name__}"
@@ -340,7 +352,11 @@ def _host_array(function: str, buffer: Any, writable: bool) -> np.ndarray:
         except TypeError:
             raise TypeError(
                 f"{function}: expected a host buffer (a numpy array), got {type(buffer).__name__}"
-                + (" (arguments swapped? pycuda takes the destination first)" if isinstance(buffer, DeviceAllocation) else "")
+                + (
+                    " (arguments swapped? pycuda takes the destination first)"
+                    if isinstance(buffer, DeviceAllocation)
+                    else ""
+                )
             ) from None
     if not (array.flags.c_contiguous or array.flags.f_contiguous):
         raise ValueError(f"{function}: ndarray is not contiguous. Copy np.ascontiguousarray(array) instead.")
@@ -402,7 +418,9 @@ def memcpy_dtoh_async(dest: Any, src: Any, stream: Stream | None = None) -> None
 
 def memcpy_dtod(dest: Any, src: Any, size: int) -> None:
     _need_context("cuMemcpyDtoD")
-    _call("cuMemcpyDtoD", "memcpy_dtod", _address("cuMemcpyDtoD", dest), _address("cuMemcpyDtoD", src), int(size), 0, True)
+    _call(
+        "cuMemcpyDtoD", "memcpy_dtod", _address("cuMemcpyDtoD", dest), _address("cuMemcpyDtoD", src), int(size), 0, True
+    )
 
 
 def memcpy_dtod_async(dest: Any, src: Any, size: int, stream: Stream | None = None) -> None:
@@ -455,39 +473,63 @@ def from_device_like(pointer: Any, other: np.ndarray) -> np.ndarray:
     return from_device(pointer, other.shape, other.dtype)
 
 
-class stream_flags:  # noqa: N801 - CUDA's spelling
+class stream_flags:
     DEFAULT = 0
     NON_BLOCKING = 1
 
 
-class event_flags:  # noqa: N801 - pycuda's own name
+class event_flags:
     DEFAULT = 0
     BLOCKING_SYNC = 1
     DISABLE_TIMING = 2
     INTERPROCESS = 4
 
 
-class host_alloc_flags:  # noqa: N801 - pycuda's own name
+class host_alloc_flags:
     PORTABLE = 1
     DEVICEMAP = 2
     WRITECOMBINED = 4
 
 
-class ctx_flags:  # noqa: N801 - pycuda's own name
+class ctx_flags:
     SCHED_AUTO = 0
     SCHED_SPIN = 1
     SCHED_YIELD = 2
     SCHED_BLOCKING_SYNC = 4
 
 
-_REAL_ONLY = {
-    "SourceModule", "Module", "module_from_file", "module_from_buffer", "Function", "In", "Out", "InOut", "Array", "TextureReference",
-    "Memcpy2D", "Memcpy3D", "mem_alloc_pitch", "managed_empty", "register_host_memory", "memcpy_peer", "IPCMemoryHandle",
-    "aligned_empty", "aligned_zeros", "matrix_to_array", "start_profiler", "stop_profiler", "device_attribute",
-}  # fmt: skip
+_REAL_ONLY = frozenset(
+    [
+        "SourceModule",
+        "Module",
+        "module_from_file",
+        "module_from_buffer",
+        "Function",
+        "In",
+        "Out",
+        "InOut",
+        "Array",
+        "TextureReference",
+        "Memcpy2D",
+        "Memcpy3D",
+        "mem_alloc_pitch",
+        "managed_empty",
+        "register_host_memory",
+        "memcpy_peer",
+        "IPCMemoryHandle",
+        "aligned_empty",
+        "aligned_zeros",
+        "matrix_to_array",
+        "start_profiler",
+        "stop_profiler",
+        "device_attribute",
+    ]
+)
 
 
 def __getattr__(name: str) -> Any:
     if name in _REAL_ONLY:
-        raise AttributeError(f"pycuda.driver.{name} exists in pycuda; the simulator does not offer it. It needs a GPU and pycuda itself.")
+        raise AttributeError(
+            f"pycuda.driver.{name} exists in pycuda; the simulator does not offer it. It needs a GPU and pycuda itself."
+        )
     raise AttributeError(f"module 'pycuda.driver' has no attribute {name!r}")
