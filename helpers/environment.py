@@ -54,6 +54,7 @@ TENSOR_CORES = frozenset(
 # Compute capability 7.5 without tensor cores: the TU116 and TU117 chips.
 _NO_TENSOR_CORES = re.compile(r"GTX 16\d\d|MX ?[45]50|\bT(400|500|550|600|1000|1200|2000)\b", re.IGNORECASE)
 
+STANDARD_CUDA_FOLDERS = ("/usr/local/cuda", "/usr")
 _OLDEST_DRIVER = {13: 580, 12: 525}  # by CUDA major, on Linux
 _SETUP = "make setup (without make: python -m helpers setup)"
 
@@ -559,8 +560,7 @@ def cuda_headers() -> bool:
     compiler = shutil.which("nvcc")
     if compiler:
         roots.append(str(Path(compiler).resolve().parent.parent))
-    roots += ["/usr/local/cuda", "/usr"]
-    return any((Path(root) / "include" / "cuda.h").is_file() for root in roots)
+    return any((Path(root) / "include" / "cuda.h").is_file() for root in (*roots, *STANDARD_CUDA_FOLDERS))
 
 
 def _version(distribution: str) -> str | None:

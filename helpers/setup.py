@@ -31,7 +31,7 @@ from helpers import NEWEST_PYTHON, OLDEST_PYTHON, environment
 ROOT = Path(__file__).resolve().parent.parent
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 LARGEST_CPU_WHEEL_MB = 300  # PyTorch's CPU wheel has about 190 MB, its CUDA 13 wheel 527 MB without what it requires
-_CUDA_PACKAGE = re.compile(r"(nvidia|cuda|triton)([-_.]|$)", re.IGNORECASE)
+_CUDA_PACKAGE = re.compile(r"(nvidia|cuda|triton)\b", re.IGNORECASE)
 _DOWNLOAD = re.compile(r"Downloading (\S+?)(?:\.metadata)? \(([\d.]+) (kB|MB|GB)\)")
 
 
@@ -259,7 +259,7 @@ def _guard_against_cuda(python: Path, root: Path, extras: str, torch_index: str 
     if reason:
         raise SetupError(
             f"this Linux machine has no usable NVIDIA GPU, and pip would download PyTorch's CUDA build ({reason}), "
-            "several GB that cannot be used here. Nothing of it was downloaded. Take PyTorch's CPU build:\n"
+            "several GB that cannot be used here. It was stopped before that. Take PyTorch's CPU build:\n"
             f"    make setup TORCH_INDEX={CPU_INDEX}\n"
             f"without make:\n    python -m helpers setup --torch-index {CPU_INDEX}\n"
             "and then what you called. (EXTRAS=gpu,dev takes the CUDA build all the same.)"
