@@ -33,6 +33,10 @@ Severity = nv.ILogger.Severity
 _SPURIOUS = re.compile(r"catchCudaError.*cudaError 35")
 
 
+def _no_warning(self: Any) -> None:
+    """The binding's own `__del__` only warns; Python calls it for instances of subclasses."""
+
+
 class _Tap(nv.ILogger):
     """The one logger that NVIDIA's code gets: passes each line on to the logger of the object now called.
 
@@ -117,18 +121,23 @@ def install_hooks() -> None:
 class OnnxParser(nv.OnnxParser):
     """NVIDIA's ONNX parser; remembers the model that went into the network by any of its routes."""
 
+    __del__ = _no_warning
+
     def __init__(self, network: Any, logger: Any) -> None:
         _check_logger(logger)
         with _tap.to(logger):
             super().__init__(network, _tap)
-        # plain attributes are possible on an instance of a Python subclass
-        self._network, self._logger = network, logger
+        # The binding keeps a parser alive as long as its network (it owns the weights): a strong reference back would
+        # be a cycle that Python's collector cannot see.
+        self._network = weakref.ref(network)
+        self._logger = logger
         self._proto: tuple[bytes, str | None] | None = None
         self._initializers: dict[str, bytes] = {}
 
     def _remember(self, model: bytes, path: str | None) -> None:
-        if self._network.num_layers or self._network.num_inputs:
-            _parsed[self._network] = _picture_of(self._network, _self_contained(model, path, self._initializers))
+        network = self._network()
+        if network is not None and (network.num_layers or network.num_inputs):
+            _parsed[network] = _picture_of(network, _self_contained(model, path, self._initializers))
 
     def parse(self, model: Any, path: str | None = None) -> bool:
         with _tap.to(self._logger):
@@ -314,6 +323,8 @@ def _edit(network: Any, parsed: _Parsed) -> str | None:
 
 class Builder(nv.Builder):
     """NVIDIA's builder; its plans carry the parsed ONNX model for the simulated runtime."""
+
+    __del__ = _no_warning
 
     def __init__(self, logger: Any) -> None:
         _check_logger(logger)
