@@ -31,7 +31,7 @@ from helpers import NEWEST_PYTHON, OLDEST_PYTHON, environment
 ROOT = Path(__file__).resolve().parent.parent
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 LARGEST_CPU_WHEEL_MB = 300  # PyTorch's CPU wheel has about 190 MB, its CUDA 13 wheel 527 MB without what it requires
-_CUDA_PACKAGE = re.compile(r"(nvidia|cuda|triton)\b", re.IGNORECASE)
+_CUDA_PACKAGE = re.compile(r"(nvidia|cuda|triton)(?![a-z0-9])", re.IGNORECASE)
 _DOWNLOAD = re.compile(r"Downloading (\S+?)(?:\.metadata)? \(([\d.]+) (kB|MB|GB)\)")
 
 
