@@ -52,14 +52,23 @@ class TensorRTRunner:
         self.stream: Any = None
         self.host: dict[str, np.ndarray] = {}
         self.device: dict[str, Any] = {}
+        self._pushed: Any = None
 
     def __enter__(self) -> TensorRTRunner:
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _open(self) -> None:
         # pycuda and tensorrt are imported here: making a runner touches no GPU
         import pycuda.driver as cuda
         import tensorrt as trt
 
-        _need_context(cuda)
         self._cuda = cuda
+        self._pushed = _push_context(cuda)
         source = self._source
         self.engine = engines.load(source) if isinstance(source, str | os.PathLike) else source
         count = self.engine.num_optimization_profiles
@@ -89,7 +98,6 @@ class TensorRTRunner:
             self.context.set_input_shape(name, self._limits[name][2])
         for name in self._outputs:  # with every input at its maximum, so is every output
             self._allocate(name, int(np.prod(tuple(self.context.get_tensor_shape(name)), dtype=np.int64)))
-        return self
 
     def _allocate(self, name: str, elements: int) -> None:
         self.host[name] = self._cuda.pagelocked_empty(max(elements, 1), self._dtypes[name])
@@ -107,6 +115,9 @@ class TensorRTRunner:
             allocation.free()
         self.device, self.host = {}, {}
         self.context = self.stream = self.engine = None
+        if self._pushed is not None:
+            self._pushed.pop()
+            self._pushed = None
 
     def __call__(self, **inputs: Any) -> dict[str, np.ndarray]:
         """Run one batch.
@@ -170,9 +181,16 @@ class TensorRTRunner:
         return arrays
 
 
-def _need_context(cuda: Any) -> None:
-    """Make PyTorch's context current where none is: pycuda's own (`autoinit`) would not be shared with PyTorch."""
+def _push_context(cuda: Any) -> Any:
+    """Where no context is current in this thread, push PyTorch's (the primary one) and return it; else None.
+
+    pycuda's own context (`pycuda.autoinit`) would not be shared with PyTorch.
+    """
+    cuda.init()
     try:
         cuda.Context.get_device()
     except cuda.LogicError:
-        import pycuda.autoprimaryctx  # noqa: F401
+        context = cuda.Device(0).retain_primary_context()
+        context.push()
+        return context
+    return None

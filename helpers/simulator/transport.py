@@ -221,7 +221,8 @@ def serve(connection: socket.socket, device: Device) -> None:
                 socket.send_fds(connection, [b"\0"], [memory.fd])
                 result = memory.nbytes
             else:
-                result = getattr(device, method)(*_checked(method, arguments, blob))
+                checked = _checked(method, arguments, blob)
+                result = getattr(device, method)(*checked)
         except DeviceError as error:
             if method == "host_fd":
                 connection.sendall(b"\0")

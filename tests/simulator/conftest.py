@@ -84,7 +84,7 @@ def trt():
 @pytest.fixture(params=["process", "child"])
 def cuda(request, trt):
     """`pycuda.driver` on a fresh device, over each transport."""
-    import pycuda.autoprimaryctx  # noqa: F401
+    import pycuda.autoprimaryctx
     import pycuda.driver
 
     from helpers.simulator import host
@@ -134,7 +134,7 @@ def build(trt, log: Log, model: onnx.ModelProto, *profiles: dict, edit=None):
 
 
 BATCHES = {"x": ((1, 8), (2, 8), (4, 8))}
-TEXTS = {name: ((1, 64), (32, 64), (128, 64)) for name in ("input_ids", "attention_mask")}
+TEXTS = dict.fromkeys(("input_ids", "attention_mask"), ((1, 64), (32, 64), (128, 64)))
 
 
 @pytest.fixture(scope="session")

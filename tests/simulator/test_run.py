@@ -72,8 +72,8 @@ def test_batches_outside_the_profile_are_refused_in_tensorrts_words(classifier, 
 
 
 def test_record_is_equal_over_both_transports(trt, plans):
-    """The same cells on a device here and on one in a child: equal outputs, equal records but for times and addresses."""
-    import pycuda.autoprimaryctx  # noqa: F401
+    """Devices here and in a child: equal outputs, equal records but for times and addresses."""
+    import pycuda.autoprimaryctx
     import pycuda.driver
 
     from helpers.simulator import host
@@ -238,8 +238,9 @@ def test_wrong_names_return_nothing_and_are_logged(classifier, trt):
 def test_unset_shapes_and_addresses_are_refused(classifier):
     context, stream = classifier.context, classifier.stream
     assert context.execute_async_v3(stream.handle) is False
-    assert "Not all shapes are specified. Following input tensors' dimensions are not specified: input_ids, attention" in (
-        classifier.log.said()
+    assert (
+        "Not all shapes are specified. Following input tensors' dimensions are not specified: input_ids, attention"
+        in (classifier.log.said())
     )
     assert context.infer_shapes() == ["input_ids", "attention_mask"]
     assert tuple(context.get_tensor_shape("logits")) == (-1, 2)

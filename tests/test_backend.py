@@ -1,0 +1,87 @@
+"""Choosing and activating a backend, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, timeout=60
+    )
+
+
+def test_one_line_says_which_and_why():
+    done = run(
+        "from helpers import backend; b = backend.activate(); print(b.name, b.simulated)", TRT_BACKEND="simulator"
+    )
+    line, answer = done.stdout.strip().splitlines()
+    assert line.startswith("TensorRT backend: simulator") and "NVIDIA's" in line and "TRT_BACKEND=simulator" in line
+    assert answer == "simulator True"
+
+
+def test_the_seeds_imports_work_in_any_order():
+    done = run(
+        "from helpers import backend; backend.activate('simulator', quiet=True)\n"
+        "import pycuda.autoinit\nimport pycuda.driver as cuda\nimport tensorrt as trt\nimport pycuda.autoprimaryctx\n"
+        "from pycuda import driver\nassert driver is cuda and cuda.mem_alloc(8)\n"
+        "print(trt.Logger, trt.__version__)"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+def test_activating_twice_keeps_the_device():
+    done = run(
+        "from helpers import backend; a = backend.activate('simulator', quiet=True)\n"
+        "from helpers.simulator import host; h = host.current()\n"
+        "assert backend.activate() is a is backend.current() and host.current() is h"
+    )
+    assert done.returncode == 0 and done.stdout.count("TensorRT backend") == 1, done.stderr
+
+
+def test_unknown_backend_is_a_clear_error():
+    done = run("from helpers import backend; backend.activate('cudnn')")
+    assert done.returncode == 1 and "'cudnn'" in done.stderr and "simulator" in done.stderr
+
+
+def test_backend_that_cannot_run_here_is_a_clear_error():
+    done = run("from helpers import backend; backend.activate('tensorrt')", CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 1 and "BackendUnavailable" in done.stderr
+
+
+def test_import_before_activation_is_a_clear_error():
+    done = run(
+        "import sys, types; sys.modules['tensorrt'] = types.ModuleType('tensorrt')\n"
+        "from helpers import backend; backend.activate('simulator')"
+    )
+    assert "was imported before backend.activate()" in done.stderr and "Restart the kernel" in done.stderr
+
+
+def test_explain_and_record_without_a_backend():
+    done = run(
+        "import numpy as np; from helpers import backend; print(backend.explain(np.zeros(1)), backend.current())"
+    )
+    assert "synchronise the stream before you read" in done.stdout and "None" in done.stdout
+
+
+def test_pending_copies_are_named_at_the_end_of_a_cell():
+    pytest.importorskip("IPython")
+    cell = (
+        "import numpy as np\nimport pycuda.driver as cuda, pycuda.autoprimaryctx\n"
+        "s = cuda.Stream(); a = cuda.pagelocked_empty(2, np.float32); d = cuda.to_device(np.ones(2, np.float32))\n"
+        "cuda.memcpy_dtoh_async(a, d, s)"
+    )
+    done = run(
+        "from IPython.core.interactiveshell import InteractiveShell as Shell\nshell = Shell.instance();"
+        ' shell.run_cell(\'from helpers import backend; backend.activate("simulator",'
+        f" quiet=True)')\nshell.run_cell({cell!r}); shell.run_cell('1 + 1'); shell.run_cell('s.synchronize();"
+        " print(a)')"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("pending at the end of this cell: copy device to host, 8 bytes, on stream") == 1
+    assert "[1. 1.]" in done.stdout
