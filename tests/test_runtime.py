@@ -9,15 +9,10 @@ from helpers import backend
 from helpers.engine import EngineError
 from helpers.runtime import InputError, TensorRTRunner
 
-from .simulator.conftest import (
-    BATCHES,
-    TEXTS,
-    Log,
-    build,
-    classifier_model,
-    linear_model,
-    reference,
-)
+from .simulator import conftest as simulator
+from .simulator.conftest import BATCHES, TEXTS, Log, build, classifier_model, linear_model, reference
+
+trt, cuda = simulator.trt, simulator.cuda  # the fixtures
 
 
 @pytest.fixture(scope="module")
