@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import os
 import sys
 import types
@@ -55,13 +56,14 @@ def current() -> Backend | None:
     return _active
 
 
-def activate(choice: str | None = None, *, quiet: bool = False, transport: str = "process") -> Backend:
+def activate(choice: str | None = None, *, quiet: bool = False, transport: str | None = None) -> Backend:
     """Make `import tensorrt`, `import pycuda.driver` and `import pycuda.autoinit` work here, and say what serves them.
 
     Args:
         choice: "auto", "tensorrt", "tensorrt_rtx" or "simulator"; None reads TRT_BACKEND, and that defaults to "auto".
         quiet: do not print the line that says which backend was taken and why.
-        transport: where the simulated device lives: "process" (here) or "child" (a process of its own).
+        transport: of the simulator's device: "process" (simulated, here), "child" (simulated, in a process of its own),
+            "cuda" (the real GPU). None takes the GPU where ONNX Runtime's CUDA provider is, and else this process.
 
     A second call with the same answer keeps everything as it is.
 
@@ -83,7 +85,8 @@ def activate(choice: str | None = None, *, quiet: bool = False, transport: str =
             print(_line(_active))
         return _active
     if chosen.backend == "simulator":
-        backend = _activate_simulator(chosen.reason, transport)
+        on_gpu = chosen.provider == "CUDAExecutionProvider"
+        backend = _activate_simulator(chosen.reason, transport or ("cuda" if on_gpu else "process"))
     else:
         backend = _activate_nvidia(chosen.backend, chosen.reason)
     _active = backend
@@ -102,8 +105,23 @@ def _line(backend: Backend) -> str:
 def _activate_nvidia(name: str, reason: str) -> Backend:  # pragma: no cover - needs a GPU
     module = importlib.import_module(name)
     sys.modules["tensorrt"] = module
+    if importlib.util.find_spec("pycuda") is None:
+        from .simulator import host
+
+        host.use("cuda")
+        _serve_pycuda()
     title = "TensorRT" if name == "tensorrt" else "TensorRT-RTX"
     return Backend(name, module.__version__, f"NVIDIA's {title}", f"NVIDIA's {title}", reason)
+
+
+def _serve_pycuda() -> None:
+    """Make `import pycuda.driver` give our front end: of the simulated device, or of a GPU without pycuda."""
+    from .simulator.frontends import pycuda
+    from .simulator.frontends.pycuda import driver
+
+    sys.modules["pycuda"] = pycuda
+    sys.modules["pycuda.driver"] = driver
+    sys.meta_path.insert(0, _ContextModules())
 
 
 def _refuse_if_imported() -> None:
@@ -123,21 +141,16 @@ def _activate_simulator(reason: str, transport: str) -> Backend:
     from .simulator.frontends import tensorrt
 
     host.use(transport)
-    from .simulator.frontends import pycuda
-    from .simulator.frontends.pycuda import driver
-
-    for name, module in (("tensorrt", tensorrt.module()), ("pycuda", pycuda), ("pycuda.driver", driver)):
-        sys.modules[name] = module
-    pycuda.driver = driver
-    sys.meta_path.insert(0, _ContextModules())
+    module = tensorrt.module()
+    sys.modules["tensorrt"] = module
+    engine = "ONNX Runtime on CPU behind TensorRT's API"
+    if transport == "cuda":  # pragma: no cover - needs a GPU
+        engine = "ONNX Runtime's CUDA provider behind TensorRT's API"
+    if transport != "cuda" or importlib.util.find_spec("pycuda") is None:
+        _serve_pycuda()
     _watch_cells()
-    return Backend(
-        "simulator",
-        tensorrt.module().__version__,
-        f"NVIDIA's TensorRT-RTX builder {tensorrt.module().__version__}, which needs no GPU",
-        "ONNX Runtime on CPU behind TensorRT's API",
-        reason,
-    )
+    builder = f"NVIDIA's TensorRT-RTX builder {module.__version__}, which needs no GPU"
+    return Backend("simulator", module.__version__, builder, engine, reason)
 
 
 class _ContextModules:

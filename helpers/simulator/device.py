@@ -64,7 +64,7 @@ class DeviceError(Exception):
     """
 
     def __init__(self, code: str, detail: str) -> None:
-        super().__init__(f"{ERROR_TEXTS[code]}: {detail}")
+        super().__init__(f"{ERROR_TEXTS.get(code, code)}: {detail}")
         self.code = code
         self.detail = detail
 
@@ -269,6 +269,15 @@ class Device:
     def _queued(self) -> Iterator[_Operation]:
         for stream in self._streams.values():
             yield from stream.queue
+
+    def properties(self) -> dict[str, Any]:
+        """Name, compute capability, memory in bytes and driver version (CUDA's number) of the device."""
+        return {
+            "name": "Simulated GPU (ONNX Runtime on CPU)",
+            "compute_capability": [7, 5],  # a T4's, whose size the device has
+            "memory": self.memory,
+            "driver": 13000,
+        }
 
     # --- streams and events ---------------------------------------------------------------------------------------
 

@@ -28,24 +28,28 @@ class Engine:
     """
 
     def __init__(self, plan: Plan, threads: int = 0) -> None:
-        ort = _onnxruntime()
         self.plan = plan
         self.inputs = tuple(t for t in plan.tensors if t.mode == "INPUT")
         self.outputs = tuple(t for t in plan.tensors if t.mode == "OUTPUT")
-        options = ort.SessionOptions()
-        options.log_severity_level = 4  # what ONNX Runtime has to say comes back as an exception
-        if threads:
-            options.intra_op_num_threads = threads
-        try:
-            self._session = ort.InferenceSession(plan.onnx, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise ExecutionError(
-                f"Internal Error (ONNX Runtime cannot load the plan's model: {_short(error)})"
-            ) from None
+        self._threads = threads
+        self._session = self._new_session(["CPUExecutionProvider"])
         self._bindings: dict[int, tuple[Any, Any]] = {}
         self._shapes: dict[tuple[Shape, ...], dict[str, Shape]] = {}
         self._skeleton: onnx.ModelProto | None = None
         self._unused = {t.onnx_name for t in self.inputs} - {i.name for i in self._session.get_inputs()}
+
+    def _new_session(self, providers: list[Any]) -> Any:
+        ort = _onnxruntime()
+        options = ort.SessionOptions()
+        options.log_severity_level = 4  # what ONNX Runtime has to say comes back as an exception
+        if self._threads:
+            options.intra_op_num_threads = self._threads
+        try:
+            return ort.InferenceSession(self.plan.onnx, options, providers=providers)
+        except Exception as error:
+            raise ExecutionError(
+                f"Internal Error (ONNX Runtime cannot load the plan's model: {_short(error)})"
+            ) from None
 
     def outside_profile(self, tensor: TensorSpec, shape: Shape, profile: int) -> str | None:
         """Why `shape` is not one that `profile` allows for `tensor`; None where it is."""

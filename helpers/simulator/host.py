@@ -91,13 +91,25 @@ class Host:
         return pending
 
 
+def _cuda_device() -> Any:  # pragma: no cover - needs a GPU
+    from .cuda_device import CudaDevice
+
+    return CudaDevice()
+
+
 _current: Host | None = None
 
 
 def use(transport: str = "process", **settings: int) -> Host:
-    """Make a new device, in this process ("process") or in a child of it ("child"), and close the old one."""
+    """Make a new device and close the old one.
+
+    Args:
+        transport: "process" (simulated, here), "child" (simulated, in a child process), or "cuda": the real GPU, with
+            ONNX Runtime's CUDA provider in the place of a TensorRT that cannot run there.
+        settings: of the simulated device: `memory` in bytes, `threads` of ONNX Runtime.
+    """
     global _current
-    kinds: dict[str, Any] = {"process": InProcessDevice, "child": ChildDevice}
+    kinds: dict[str, Any] = {"process": InProcessDevice, "child": ChildDevice, "cuda": _cuda_device}
     if transport not in kinds:
         raise ValueError(f"no transport {transport!r}; expected one of {', '.join(kinds)}")
     if _current is not None:

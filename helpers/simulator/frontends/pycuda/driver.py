@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ... import host as _host
-from ...device import ERROR_TEXTS, T4_MEMORY, DeviceError
+from ...device import ERROR_TEXTS, DeviceError
 
 
 class Error(Exception):
@@ -62,7 +62,7 @@ def _call(function: str, method: str, *arguments: Any) -> Any:
 
 def _translate(function: str, error: DeviceError) -> Error:
     cls = _CLASSES.get(error.code, LogicError)
-    return cls(f"{function} failed: {ERROR_TEXTS[error.code]} - [simulator] {error.detail}")
+    return cls(f"{function} failed: {ERROR_TEXTS.get(error.code, error.code)} - [simulator] {error.detail}")
 
 
 # --- contexts -------------------------------------------------------------------------------------------------------
@@ -97,8 +97,13 @@ def get_version() -> tuple[int, int, int]:
     return (13, 0, 0)
 
 
+def _properties() -> dict[str, Any]:
+    properties: dict[str, Any] = _call("cuDeviceGetAttribute", "properties")
+    return properties
+
+
 def get_driver_version() -> int:
-    return 13000
+    return int(_properties()["driver"])
 
 
 class Context:
@@ -138,7 +143,7 @@ class Context:
 
 
 class Device:
-    """The simulated GPU: the size of a T4, no speed of its own."""
+    """The one device: simulated (the size of a T4, no speed of its own), or a real GPU without pycuda."""
 
     def __init__(self, number: int) -> None:
         if not _initialized:
@@ -156,13 +161,14 @@ class Device:
         return 1
 
     def name(self) -> str:
-        return "Simulated GPU (ONNX Runtime on CPU)"
+        return str(_properties()["name"])
 
     def compute_capability(self) -> tuple[int, int]:
-        return (7, 5)
+        major, minor = _properties()["compute_capability"]
+        return major, minor
 
     def total_memory(self) -> int:
-        return T4_MEMORY
+        return int(_properties()["memory"])
 
     def pci_bus_id(self) -> str:
         return "0000:00:00.0"

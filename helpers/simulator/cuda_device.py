@@ -1,0 +1,301 @@
+"""A real GPU behind the simulator's device interface, for a GPU that no TensorRT at hand can run on.
+
+Memory, streams and events are the driver's own, through `cuda.bindings`; engines are executed by ONNX Runtime's CUDA
+provider on the user's stream, without a synchronisation between. Where pycuda is installed, notebooks use it directly
+and only the engines come through here: both share the device's primary context, which is PyTorch's too.
+
+Run on hardware: see docs/hardware.md for what has been run where.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from .device import DeviceError, Event
+from .executor import Engine, ExecutionError, _dtype
+from .plan import Plan, PlanError, Shape, open_plan
+
+
+class CudaEngine(Engine):  # pragma: no cover - needs a GPU
+    """A plan's model in ONNX Runtime's CUDA provider: a session a stream, because a session is bound to one."""
+
+    def __init__(self, plan: Plan) -> None:
+        import onnxruntime
+
+        onnxruntime.preload_dlls()
+        super().__init__(plan)
+        self._sessions: dict[int, Any] = {}
+        self._options = onnxruntime.RunOptions()
+        self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+
+    def enqueue(self, context: int, stream: int, shapes: dict[str, Shape], addresses: dict[str, int]) -> None:
+        """Enqueue an execution on `stream`; device addresses of all tensors are given."""
+        session = self._sessions.get(stream)
+        if session is None:
+            options = {"device_id": "0", "user_compute_stream": str(stream), "use_tf32": "0"}
+            providers: list[Any] = [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
+            session = self._sessions[stream] = self._new_session(providers)
+        key = (stream, tuple((name, shapes[name], addresses[name]) for name in shapes))
+        cached = self._bindings.get(context)
+        if cached is None or cached[0] != key:
+            binding = session.io_binding()
+            for tensor in self.inputs:
+                if tensor.onnx_name not in self._unused:
+                    binding.bind_input(
+                        tensor.onnx_name, "cuda", 0, _dtype(tensor), shapes[tensor.name], addresses[tensor.name]
+                    )
+            for tensor in self.outputs:
+                binding.bind_output(
+                    tensor.onnx_name, "cuda", 0, _dtype(tensor), shapes[tensor.name], addresses[tensor.name]
+                )
+            cached = self._bindings[context] = (key, binding)
+        session.run_with_iobinding(cached[1], self._options)
+
+
+class CudaDevice:  # pragma: no cover - needs a GPU
+    """Device 0, in its primary context; has the methods of `Device`.
+
+    The record has what was enqueued and when; when it ran is the GPU's affair (use events).
+    """
+
+    def __init__(self) -> None:
+        from cuda.bindings import driver
+
+        self._cu = driver
+        self._do(driver.cuInit(0))
+        self._device = self._do(driver.cuDeviceGet(0))
+        self._context = self._do(driver.cuDevicePrimaryCtxRetain(self._device))
+        self._current = threading.local()
+        self._ids = iter(range(1, 1 << 62))
+        self._host: dict[int, tuple[int, int]] = {}
+        self._events: dict[int, Any] = {}
+        self._engines: dict[int, CudaEngine] = {}
+        self._contexts: dict[int, int] = {}
+        self._record: list[Event] = []
+
+    def _do(self, result: tuple[Any, ...]) -> Any:
+        error, *values = result
+        if int(error):
+            _, text = self._cu.cuGetErrorString(error)
+            raise DeviceError(error.name, (text or b"").decode())
+        return values[0] if values else None
+
+    def _call(self, function: str, *arguments: Any) -> Any:
+        if not getattr(self._current, "set", False):  # the current context is the thread's
+            self._do(self._cu.cuCtxSetCurrent(self._context))
+            self._current.set = True
+        return self._do(getattr(self._cu, function)(*arguments))
+
+    def _note(self, op: str, stream: int = 0, **fields: Any) -> None:
+        self._record.append(Event(len(self._record), op, stream, enqueued_ns=time.perf_counter_ns(), **fields))
+
+    def record(self, since: int = 0) -> list[dict[str, Any]]:
+        return [asdict(event) for event in self._record[since:]]
+
+    def pending(self, host: int, offset: int, nbytes: int) -> list[dict[str, Any]]:
+        return []
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        return []
+
+    def release(self, method: str, ident: int) -> None:
+        try:
+            getattr(self, method)(ident)
+        except DeviceError:
+            pass
+
+    def properties(self) -> dict[str, Any]:
+        attribute = self._cu.CUdevice_attribute
+        name = self._call("cuDeviceGetName", 256, self._device).split(b"\0")[0].decode()
+        parts = [
+            self._call("cuDeviceGetAttribute", getattr(attribute, f"CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_{which}"), 0)
+            for which in ("MAJOR", "MINOR")
+        ]
+        return {
+            "name": name,
+            "compute_capability": parts,
+            "memory": self._call("cuDeviceTotalMem", self._device),
+            "driver": self._call("cuDriverGetVersion"),
+        }
+
+    # --- memory ---
+
+    def mem_get_info(self) -> list[int]:
+        if not getattr(self._current, "set", False):
+            self._call("cuDriverGetVersion")
+        error, free, total = self._cu.cuMemGetInfo()
+        self._do((error,))
+        return [free, total]
+
+    def mem_alloc(self, nbytes: int) -> int:
+        address = int(self._call("cuMemAlloc", nbytes))
+        self._note("alloc", nbytes=nbytes, address=address)
+        return address
+
+    def mem_free(self, address: int) -> None:
+        self._call("cuMemFree", self._cu.CUdeviceptr(address))
+        self._note("free", address=address)
+
+    def host_alloc(self, nbytes: int) -> int:
+        ident = next(self._ids)
+        self._host[ident] = (int(self._call("cuMemHostAlloc", nbytes, 0)), nbytes)
+        self._note("host_alloc", nbytes=nbytes)
+        return ident
+
+    def host_map(self, ident: int) -> Any:
+        address, nbytes = self._host[ident]
+        return (ctypes.c_ubyte * nbytes).from_address(address)
+
+    def host_free(self, ident: int) -> None:
+        address, nbytes = self._host.pop(ident)
+        self._call("cuMemFreeHost", address)
+        self._note("host_free", nbytes=nbytes)
+
+    # --- streams and events ---
+
+    def stream_create(self, flags: int) -> int:
+        return int(self._call("cuStreamCreate", flags))
+
+    def stream_synchronize(self, handle: int) -> None:
+        self._call("cuStreamSynchronize", self._cu.CUstream(handle))
+        self._note("synchronize", handle, waited_for="stream")
+
+    def synchronize(self) -> None:
+        self._call("cuCtxSynchronize")
+        self._note("synchronize", waited_for="device")
+
+    def stream_query(self, handle: int) -> bool:
+        self._call("cuDriverGetVersion")
+        (error,) = self._cu.cuStreamQuery(self._cu.CUstream(handle))
+        return int(error) == 0
+
+    def stream_wait_event(self, handle: int, event: int) -> None:
+        self._call("cuStreamWaitEvent", self._cu.CUstream(handle), self._events[event], 0)
+        self._note("wait_event", handle)
+
+    def event_create(self) -> int:
+        ident = next(self._ids)
+        self._events[ident] = self._call("cuEventCreate", 0)
+        return ident
+
+    def event_record(self, handle: int, stream: int) -> None:
+        self._call("cuEventRecord", self._events[handle], self._cu.CUstream(stream))
+        self._note("event_record", stream)
+
+    def event_synchronize(self, handle: int) -> None:
+        self._call("cuEventSynchronize", self._events[handle])
+        self._note("synchronize", waited_for="event")
+
+    def event_query(self, handle: int) -> bool:
+        (error,) = self._cu.cuEventQuery(self._events[handle])
+        return int(error) == 0
+
+    def event_elapsed(self, start: int, end: int) -> float:
+        return float(self._call("cuEventElapsedTime", self._events[start], self._events[end]))
+
+    # --- copies ---
+
+    def memcpy_htod(
+        self, address: int, nbytes: int, host: int, offset: int, data: bytes | None, stream: int, wait: bool, dtype: str
+    ) -> None:
+        target, queue = self._cu.CUdeviceptr(address), self._cu.CUstream(0 if wait else stream)
+        if data is None:
+            source = self._host[host][0] + offset
+        else:
+            keep = np.frombuffer(data, np.uint8)  # until the synchronisation below
+            source = keep.ctypes.data
+        self._call("cuMemcpyHtoDAsync", target, source, nbytes, queue)
+        if wait or data is not None:
+            self._call("cuStreamSynchronize", queue)
+        memory = "pinned" if data is None else "pageable, synchronous"
+        self._note("htod", int(queue), nbytes=nbytes, address=address, memory=memory)
+
+    def memcpy_dtoh(
+        self, address: int, nbytes: int, host: int, offset: int, pageable: bool, stream: int, wait: bool, dtype: str
+    ) -> bytes | None:
+        source, queue = self._cu.CUdeviceptr(address), self._cu.CUstream(0 if wait else stream)
+        result = np.empty(nbytes, np.uint8) if pageable else None
+        target = result.ctypes.data if result is not None else self._host[host][0] + offset
+        self._call("cuMemcpyDtoHAsync", target, source, nbytes, queue)
+        if wait or pageable:
+            self._call("cuStreamSynchronize", queue)
+        memory = "pageable, synchronous" if pageable else "pinned"
+        self._note("dtoh", int(queue), nbytes=nbytes, source=address, memory=memory)
+        return result.tobytes() if result is not None else None
+
+    def memcpy_dtod(self, target: int, source: int, nbytes: int, stream: int, wait: bool) -> None:
+        queue = self._cu.CUstream(0 if wait else stream)
+        pointer = self._cu.CUdeviceptr
+        self._call("cuMemcpyDtoDAsync", pointer(target), pointer(source), nbytes, queue)
+        if wait:
+            self._call("cuStreamSynchronize", queue)
+        self._note("dtod", int(queue), nbytes=nbytes, address=target, source=source)
+
+    def memset(self, address: int, pattern: bytes, count: int, stream: int, wait: bool) -> None:
+        queue = self._cu.CUstream(0 if wait else stream)
+        function = {1: "cuMemsetD8Async", 2: "cuMemsetD16Async", 4: "cuMemsetD32Async"}[len(pattern)]
+        value = int.from_bytes(pattern, "little")
+        self._call(function, self._cu.CUdeviceptr(address), value, count, queue)
+        if wait:
+            self._call("cuStreamSynchronize", queue)
+        self._note("memset", int(queue), nbytes=len(pattern) * count, address=address)
+
+    # --- engines ---
+
+    def engine_load(self, plan: bytes) -> dict[str, Any]:
+        try:
+            opened = open_plan(plan)
+            engine = CudaEngine(opened)
+        except (PlanError, ExecutionError) as error:
+            return {"engine": 0, "error": str(error)}
+        ident = next(self._ids)
+        self._engines[ident] = engine
+        return {"engine": ident, "manifest": opened.manifest()}
+
+    def engine_free(self, ident: int) -> None:
+        self._engines.pop(ident, None)
+
+    def infer_shapes(self, engine: int, shapes: dict[str, list[int]]) -> dict[str, list[int]]:
+        given = {name: tuple(shape) for name, shape in shapes.items()}
+        return {name: list(shape) for name, shape in self._engines[engine].output_shapes(given).items()}
+
+    def context_create(self, engine: int) -> int:
+        ident = next(self._ids)
+        self._contexts[ident] = engine
+        return ident
+
+    def context_free(self, ident: int) -> None:
+        engine = self._engines.get(self._contexts.pop(ident, 0))
+        if engine is not None:
+            engine.forget(ident)
+
+    def execute(
+        self,
+        context: int,
+        stream: int,
+        wait: bool,
+        profile: int,
+        shapes: dict[str, list[int]],
+        addresses: dict[str, int],
+    ) -> None:
+        engine = self._engines[self._contexts[context]]
+        given = {name: tuple(shape) for name, shape in shapes.items()}
+        everything = {**given, **engine.output_shapes(given)}
+        try:
+            engine.enqueue(context, 0 if wait else stream, everything, addresses)
+        except (ExecutionError, RuntimeError) as error:
+            raise DeviceError("CUDA_ERROR_LAUNCH_FAILED", str(error)) from None
+        if wait:
+            self._call("cuStreamSynchronize", self._cu.CUstream(0))
+        self._note(
+            "execute", stream, context=context, profile=profile, shapes={n: list(s) for n, s in everything.items()}
+        )
+
+    def close(self) -> None:
+        self._call("cuCtxSynchronize")
