@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from helpers import NEWEST_PYTHON, OLDEST_PYTHON, environment
+from helpers.files import replacing
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -155,9 +156,8 @@ def _set_up_venv(root: Path, extras: str | None, torch_index: str | None) -> Non
         _pip(_python_of(venv), ["uninstall", "-y", "onnxruntime", "onnxruntime-gpu"], venv / "setup.log")
     print(f"installing the course's packages ({extras}) into {venv}")
     _install(_python_of(venv), root, extras, torch_index, root / "constraints.txt", venv / "setup.log")
-    temporary = stamp.with_suffix(".new")
-    temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
-    temporary.replace(stamp)
+    with replacing(stamp) as part:
+        part.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
     unfinished.unlink()
     print(f"set up in {time.monotonic() - started:.0f} s")
 

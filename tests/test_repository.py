@@ -1,0 +1,256 @@
+"""The repository as a stranger finds it: files that must agree with each other, commands that must exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+import helpers
+from helpers.__main__ import main
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = {name: [Requirement(text) for text in texts] for name, texts in PROJECT["optional-dependencies"].items()}
+BASE = [Requirement(text) for text in PROJECT["dependencies"]]
+CONSTRAINTS = {
+    canonicalize_name(requirement.name): requirement
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+    for requirement in [Requirement(line)]
+}
+COMMANDS = ("setup", "doctor", "walkthrough", "lab", "test", "lint", "bench", "extract-plan", "clean")
+TARGETS = ("setup", "lab", "walkthrough", "test", "lint", "bench", "doctor", "clean")
+
+
+def tracked_files() -> list[Path]:
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listing.stdout.split("\0") if name]
+
+
+# --- packages ---
+
+
+def test_the_base_has_neither_onnx_runtime_nor_tensorrt() -> None:
+    names = {requirement.name for requirement in BASE}
+    assert not {name for name in names if name.startswith(("onnxruntime", "tensorrt", "pycuda", "cuda"))}
+    assert set(EXTRAS) == {"cpu", "rtx", "gpu", "dev"}
+    assert {r.name for r in EXTRAS["cpu"]} == {"onnxruntime"} and "onnxruntime" not in {r.name for r in EXTRAS["gpu"]}
+
+
+def test_rtx_is_asked_for_where_it_has_a_wheel() -> None:
+    def wanted(**machine: str) -> bool:
+        return any(r.marker is None or r.marker.evaluate(machine) for r in EXTRAS["rtx"])
+
+    assert wanted(sys_platform="linux", platform_machine="x86_64")
+    assert wanted(sys_platform="linux", platform_machine="aarch64")
+    assert wanted(sys_platform="win32", platform_machine="AMD64")
+    assert not wanted(sys_platform="darwin", platform_machine="arm64")
+    assert not wanted(sys_platform="win32", platform_machine="ARM64")
+
+
+@pytest.mark.parametrize("requirement", BASE + [r for extra in EXTRAS.values() for r in extra], ids=lambda r: r.name)
+def test_every_pin_lies_in_its_range(requirement: Requirement) -> None:
+    pin = CONSTRAINTS[canonicalize_name(requirement.name)]
+    (exact,) = pin.specifier
+    assert exact.operator == "==" and "+" not in exact.version  # a local version would tie it to one index
+    assert requirement.specifier.contains(exact.version)
+
+
+def test_every_pin_is_of_something_that_is_asked_for() -> None:
+    asked = {canonicalize_name(r.name) for r in BASE + [r for extra in EXTRAS.values() for r in extra]}
+    assert set(CONSTRAINTS) == asked
+
+
+def test_the_python_range_is_the_same_everywhere() -> None:
+    spans = SpecifierSet(PROJECT["requires-python"])
+    supported = [(3, minor) for minor in range(8, 20) if spans.contains(f"3.{minor}")]
+    assert supported[0] == helpers.OLDEST_PYTHON and supported[-1] == helpers.NEWEST_PYTHON
+    assert sys.version_info[:2] in supported
+
+
+def test_environment_yml_agrees_with_pyproject() -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML comes with transformers")
+    found = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    conda = {r.name: r.specifier for r in map(Requirement, found["dependencies"])}
+    (torch,) = (r for r in BASE if r.name == "torch")
+    assert conda["python"] == SpecifierSet(PROJECT["requires-python"])
+    assert conda["pytorch"] == torch.specifier
+    assert found["name"] == PROJECT["name"]
+
+
+# --- commands ---
+
+
+def makefile() -> dict[str, tuple[list[str], list[str]]]:
+    """Target -> (prerequisites, recipe lines)."""
+    rules: dict[str, tuple[list[str], list[str]]] = {}
+    target = ""
+    for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines():
+        if line.startswith("\t"):
+            rules[target][1].append(line.strip())
+        elif found := re.match(r"([a-z-]+):(?!=)([^#]*)", line):
+            target = found.group(1)
+            rules[target] = (found.group(2).split(), [])
+    return rules
+
+
+def test_make_has_the_targets_and_each_is_one_plain_command() -> None:
+    rules = makefile()
+    assert tuple(rules) == TARGETS
+    for target, (needs, recipe) in rules.items():
+        assert len(recipe) == 1, target
+        assert re.match(rf"@(python|\$\(PYTHON\)) -m helpers {target}\b", recipe[0]), recipe
+        if target not in ("setup", "clean"):
+            assert needs == ["setup"]  # each works alone in a fresh clone
+
+
+def test_make_takes_the_environments_python_first() -> None:
+    done = subprocess.run(
+        ["make", "-f", "-", "show"],
+        cwd=ROOT,
+        input="include Makefile\nshow:\n\t@echo $$PATH\n",
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split(":")[0] == str(ROOT / ".venv" / "bin")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_is_there(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert re.search(rf"^ +{command}\b", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_bad_usage_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["nonsense"], ["doctor", "--nonsense"]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 2
+    assert "unknown arguments for doctor: --nonsense" in capsys.readouterr().err
+
+
+def test_a_missing_package_is_named_with_the_way_to_get_it(tmp_path: Path) -> None:
+    # A Python without site-packages has none of the course's packages.
+    for arguments, package in ((["walkthrough"], "jupytext"), (["test"], "pytest"), (["lab"], "jupyterlab")):
+        source = tmp_path / "solutions" / "a" / "a.py"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text("# %%\n1\n")
+        code = (
+            "import sys, pathlib; from helpers import __main__, walkthrough\n"
+            f"walkthrough.main.__defaults__ = ((), pathlib.Path({str(tmp_path)!r}))\n"
+            f"sys.exit(__main__.main({arguments!r}))"
+        )
+        done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert f"the package '{package}' is not installed" in done.stderr
+        assert "make setup" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_clean_deletes_what_the_commands_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import helpers.__main__ as commands
+
+    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    kept = ["solutions/a/a.py", "helpers/b.py", ".venv/bin/python", "assets/model.onnx"]
+    made = ["build/walkthrough/a.html", "solutions/a/a.ipynb", "solutions/a/x.plan", "helpers/__pycache__/b.pyc"]
+    made += [".coverage.host.1", ".pytest_cache/x", ".hypothesis/x"]
+    for name in kept + made:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert main(["clean"]) == 0
+    assert [name for name in kept if not (tmp_path / name).exists()] == []
+    assert [name for name in made if (tmp_path / name).exists()] == []
+    assert main(["clean", "--all"]) == 0
+    assert not (tmp_path / ".venv").exists() and (tmp_path / "solutions/a/a.py").exists()
+
+
+def test_extract_plan_says_what_is_wrong_with_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.plan").write_text("this is no plan")
+    for name in ("text.plan", "missing.plan"):
+        assert main(["extract-plan", str(tmp_path / name), str(tmp_path / "out")]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith("error: ") and "Traceback" not in said
+        assert not (tmp_path / "out").exists()
+
+
+def test_the_marked_tests_are_deselected_and_counted(tmp_path: Path) -> None:
+    marked = "@pytest.mark.gpu\ndef test_b(): assert 0\n@pytest.mark.hub\ndef test_c(): assert 0\n"
+    (tmp_path / "test_it.py").write_text(f"import pytest\ndef test_a(): pass\n{marked}")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        "-p",
+        "no:cacheprovider",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert re.search(r"1 passed, 2 deselected", done.stdout.strip().splitlines()[-1]), done.stdout
+
+
+# --- what must not be in any file ---
+
+
+def test_no_machine_paths_and_no_mirrors() -> None:
+    # Written so that this file does not contain them itself.
+    private = re.compile(
+        rb"/(?:work|tmp|opt|root)" + rb"/[a-z]|file:" + rb"///|[\w.-]*(?:artifactory|nexus|proxy)\.[a-z]+/"
+    )
+    found = []
+    for path in tracked_files():
+        if path.suffix in (".png", ".onnx", ".safetensors", ".npz", ".gz") or not path.is_file():
+            continue
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+            if private.search(line):
+                found.append(f"{path.relative_to(ROOT)}:{number}: {line[:80]!r}")
+    assert not found, "\n".join(found)
+
+
+def test_generated_notebooks_and_plans_are_not_committed() -> None:
+    names = [path.relative_to(ROOT).as_posix() for path in tracked_files()]
+    assert not [name for name in names if name.endswith((".plan", ".engine"))]
+    assert not [name for name in names if name.startswith("solutions/") and name.endswith(".ipynb")]
+    assert not [name for name in names if name.startswith(("build/", ".venv/"))]
+
+
+# --- what the documents promise ---
+
+
+def documents() -> list[Path]:
+    return [path for path in tracked_files() if path.suffix == ".md" and path.is_file()]
+
+
+def test_commands_in_the_documents_exist() -> None:
+    for path in documents():
+        text = path.read_text(encoding="utf-8")
+        code = "\n".join(re.findall(r"```.*?```", text, re.DOTALL) + re.findall(r"`[^`\n]+`", text))
+        for target in re.findall(r"\bmake ([a-z][a-z-]*)", code):
+            assert target in TARGETS, f"{path.name}: make {target}"
+        for command in re.findall(r"-m helpers ([a-z][a-z-]*)", code):
+            assert command in COMMANDS, f"{path.name}: python -m helpers {command}"
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for path in documents():
+        for link in re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8")):
+            if "://" not in link and not link.startswith("mailto:"):
+                assert (path.parent / link).exists(), f"{path.relative_to(ROOT)}: {link}"
+
+
+def test_the_licence_is_the_one_that_pyproject_names() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert PROJECT["license"] == "Apache-2.0"
+    assert "Apache License" in text and "Version 2.0, January 2004" in text and "END OF TERMS AND CONDITIONS" in text
