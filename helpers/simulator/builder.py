@@ -428,9 +428,10 @@ class Builder(nv.Builder):
             profiles=tuple(profiles) or ({},),  # a static network has one profile, as in TensorRT
             shape_values=tuple(values) or ({},),
             settings=_settings(config),
-            activation_bytes=_logged(lines, r"Total Activation Memory: (\d+) bytes"),
-            weight_bytes=_logged(lines, r"Total Weights Memory: (\d+) bytes"),
-            layers=_logged(lines, r"After tensor merging: (\d+) layers"),
+            # one line a profile; what the builder did not say is 0
+            activation_bytes=tuple(_logged(lines, r"Total Activation Memory: (\d+) bytes")) or (0,),
+            weight_bytes=max(_logged(lines, r"Total Weights Memory: (\d+) bytes"), default=0),
+            layers=sum(len(re.findall(r"^Layer\(|^Name: .*, LayerType: ", line, re.MULTILINE)) for line in lines),
             nvidia=nvidia,
             onnx=parsed.onnx,
         ).serialize()
@@ -441,10 +442,9 @@ def _triple(shapes: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, .
     return low, best, high
 
 
-def _logged(lines: list[str], pattern: str) -> int:
-    """The last figure that `pattern` finds in a build log; 0 where the builder did not say."""
-    found = [int(m[1]) for line in lines if (m := re.search(pattern, line))]
-    return found[-1] if found else 0
+def _logged(lines: list[str], pattern: str) -> list[int]:
+    """All figures that `pattern` finds in a build log, in order."""
+    return [int(m[1]) for line in lines if (m := re.search(pattern, line))]
 
 
 def _settings(config: Any) -> dict[str, Any]:

@@ -731,7 +731,7 @@ class Device:
         """An execution context: takes the engine's activation memory."""
         self._drain()
         with self._lock:
-            nbytes = self._engine(engine).plan.activation_bytes
+            nbytes = max(self._engine(engine).plan.activation_bytes)
             self._take(nbytes, "the activation memory of an execution context")
             ident = next(self._ids)
             self._contexts[ident] = _Context(ident, engine, nbytes)

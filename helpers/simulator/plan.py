@@ -80,7 +80,7 @@ class Plan:
         profiles: per optimization profile, (min, opt, max) of every input that has a dynamic shape.
         shape_values: per profile, (min, opt, max) of the *values* of shape tensors.
         settings: what the builder was told (flags, memory pools, targets), as plain data.
-        activation_bytes: NVIDIA's "Total Activation Memory"; `ICudaEngine.device_memory_size_v2`.
+        activation_bytes: NVIDIA's "Total Activation Memory", per profile.
         weight_bytes: NVIDIA's "Total Weights Memory".
         layers: number of layers of the built engine, from NVIDIA's log; 0 where it was not said.
         nvidia: NVIDIA's plan.
@@ -95,7 +95,7 @@ class Plan:
     profiles: tuple[Profile, ...]
     shape_values: tuple[Profile, ...]
     settings: Mapping[str, Any]
-    activation_bytes: int
+    activation_bytes: tuple[int, ...]
     weight_bytes: int
     layers: int
     nvidia: bytes
@@ -112,7 +112,7 @@ class Plan:
             "profiles": [{k: [list(s) for s in v] for k, v in p.items()} for p in self.profiles],
             "shape_values": [{k: [list(s) for s in v] for k, v in p.items()} for p in self.shape_values],
             "settings": dict(self.settings),
-            "activation_bytes": self.activation_bytes,
+            "activation_bytes": list(self.activation_bytes),
             "weight_bytes": self.weight_bytes,
             "layers": self.layers,
             "parts": [[len(part), hashlib.sha256(part).hexdigest()] for part in (self.nvidia, self.onnx)],
@@ -192,7 +192,7 @@ def open_plan(data: bytes | bytearray | memoryview) -> Plan:
             profiles=tuple(_profile(p) for p in manifest["profiles"]),
             shape_values=tuple(_profile(p) for p in manifest["shape_values"]),
             settings=dict(manifest["settings"]),
-            activation_bytes=_count(manifest["activation_bytes"]),
+            activation_bytes=tuple(_count(n) for n in manifest["activation_bytes"]),
             weight_bytes=_count(manifest["weight_bytes"]),
             layers=_count(manifest["layers"]),
             nvidia=nvidia,

@@ -70,7 +70,7 @@ def _plan_of(manifest: dict[str, Any]) -> Plan:
         profiles=tuple(_profile(p) for p in manifest["profiles"]),
         shape_values=tuple(_profile(p) for p in manifest["shape_values"]),
         settings=manifest["settings"],
-        activation_bytes=manifest["activation_bytes"],
+        activation_bytes=tuple(manifest["activation_bytes"]),
         weight_bytes=manifest["weight_bytes"],
         layers=manifest["layers"],
         nvidia=b"",
@@ -142,7 +142,7 @@ class ICudaEngine(_Named):
     num_io_tensors = property(lambda self: len(self._plan.tensors))
     num_layers = property(lambda self: self._plan.layers)
     num_optimization_profiles = property(lambda self: len(self._plan.profiles))
-    device_memory_size_v2 = property(lambda self: self._plan.activation_bytes)
+    device_memory_size_v2 = property(lambda self: max(self._plan.activation_bytes))
     streamable_weights_size = property(lambda self: self._plan.weight_bytes)
     num_aux_streams = property(lambda self: 0)
     refittable = property(lambda self: False)
@@ -160,11 +160,11 @@ class ICudaEngine(_Named):
         return getattr(nv.HardwareCompatibilityLevel, self._plan.settings["hardware_compatibility_level"])
 
     def get_device_memory_size_for_profile_v2(self, profile_index: int) -> int:
-        """Activation memory: NVIDIA's log gives one figure for all profiles of a plan, which is the largest."""
+        """Activation memory of one profile, in bytes, from NVIDIA's build log."""
         if not 0 <= profile_index < len(self._plan.profiles):
             self._error("getDeviceMemorySizeForProfileV2", f"profile index {profile_index} is out of range")
             return 0
-        return self._plan.activation_bytes
+        return self._plan.activation_bytes[min(profile_index, len(self._plan.activation_bytes) - 1)]
 
     def get_tensor_name(self, index: int) -> str:
         if not 0 <= index < len(self._plan.tensors):
@@ -375,7 +375,7 @@ class IExecutionContext(_Named):
         return int(nv.volume(shape)) * tensor.itemsize
 
     def update_device_memory_size_for_shapes(self) -> int:
-        return self.engine._plan.activation_bytes
+        return self.engine.get_device_memory_size_for_profile_v2(self._profile)
 
     # --- addresses ---
 

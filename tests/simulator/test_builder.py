@@ -36,14 +36,22 @@ def test_sizes_are_those_of_nvidias_log(trt):
     log = Log(trt)
     plan = open_plan(build(trt, log, linear_model(), BATCHES))
     info = log.said("INFO")
-    assert f"Total Activation Memory: {plan.activation_bytes} bytes" in info
+    assert f"Total Activation Memory: {plan.activation_bytes[0]} bytes" in info
     assert f"Total Weights Memory: {plan.weight_bytes} bytes" in info
-    assert plan.activation_bytes > 0 and plan.weight_bytes >= 8 * 4 * 4
+    assert plan.activation_bytes[0] > 0 and plan.weight_bytes >= 8 * 4 * 4
+    assert plan.layers == log.said("VERBOSE").count("Layer(Myelin)") == 1
+
+
+def test_each_profile_has_its_own_activation_memory(trt, log):
+    small, large = (dict.fromkeys(("input_ids", "attention_mask"), ((1, 64), (1, 64), (b, 64))) for b in (2, 512))
+    plan = open_plan(build(trt, log, classifier_model(), small, large))
+    assert len(plan.activation_bytes) == 2
+    assert log.said("INFO").count("Total Activation Memory") == 2
 
 
 def test_a_users_logger_that_hears_only_errors_gets_only_errors(trt, capfd):
     plan = build(trt, type("L", (), {"logger": trt.Logger(trt.Logger.ERROR)})(), linear_model(), BATCHES)
-    assert open_plan(plan).activation_bytes > 0
+    assert open_plan(plan).activation_bytes[0] > 0
     assert capfd.readouterr() == ("", "")
 
 

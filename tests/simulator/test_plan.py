@@ -39,7 +39,7 @@ BROKEN = {
         lambda plan: _with_manifest(plan, tensors=[["x", "x", "INPUT", "FP4", [1], False]]),
         "manifest cannot be read",
     ),
-    "negative size": (lambda plan: _with_manifest(plan, activation_bytes=-1), "manifest cannot be read"),
+    "negative size": (lambda plan: _with_manifest(plan, activation_bytes=[-1]), "manifest cannot be read"),
     "endless shape": (
         lambda plan: _with_manifest(plan, tensors=[["x", "x", "INPUT", "FLOAT", [1] * 99, False]]),
         "manifest cannot be read",
