@@ -80,8 +80,8 @@ class Environment:
     """What was found on a machine. `packages` has None for what is not installed; `modules` are what can be found.
 
     `driver_cuda` is the newest CUDA that the driver serves; `gpu_problem` says why there is no `gpu` although there
-    seems to be one; `loaded` names modules that this process has imported; `plans` are (file, TensorRT version in its
-    name, compute capability in its name).
+    seems to be one; `loaded` names modules that this process has imported; `plans` are (file, "tensorrt" or
+    "tensorrt-rtx", version, compute capability such as "75" or ""), by the names that `engine.plan_name` gives.
     """
 
     python: str
@@ -91,13 +91,12 @@ class Environment:
     gpu: Gpu | None = None
     driver_cuda: tuple[int, int] | None = None
     gpu_problem: str | None = None
-    modules: frozenset[str] = frozenset()
-    loaded: frozenset[str] = frozenset()
+    modules: tuple[str, ...] = ()
+    loaded: tuple[str, ...] = ()
     onnxruntime_problem: str | None = None
     cuda_headers: bool = False
     trtexec: str | None = None
-    plans: tuple[tuple[str, str, str], ...] = ()
-    executable: str = ""
+    plans: tuple[tuple[str, str, str, str], ...] = ()
 
     @property
     def tensorrt_version(self) -> str | None:
@@ -266,7 +265,7 @@ def _driver_refusal(env: Environment, cuda_major: int | None) -> str | None:
 
 
 def _has_rtx(env: Environment) -> bool:
-    return env.rtx_version is not None and {"tensorrt_rtx", "tensorrt_rtx_bindings"} <= env.modules
+    return env.rtx_version is not None and {"tensorrt_rtx", "tensorrt_rtx_bindings"} <= set(env.modules)
 
 
 def _rtx_remedy(env: Environment) -> str:
@@ -453,21 +452,18 @@ def _check_tensorrt_parts(env: Environment) -> Iterator[Misfit]:
             "a fresh environment, then pip install -c constraints.txt tensorrt-cu13: the package 'tensorrt' alone is a "
             "frame that fetches the rest from NVIDIA's index",
         )
-    for plan, version, capability in env.plans:
-        problem = None
-        if version not in (env.tensorrt_version, env.rtx_version):
-            problem = f"it was built by TensorRT {version}, which is not installed ('Version tag does not match')"
-        elif (
-            env.gpu
-            and capability
-            and int(capability) != 10 * env.gpu.compute_capability[0] + env.gpu.compute_capability[1]
-        ):
+    for plan, flavour, version, capability in env.plans:
+        installed = env.tensorrt_version if flavour == "tensorrt" else env.rtx_version
+        here = "".join(map(str, env.gpu.compute_capability)) if env.gpu else ""
+        if version != installed:
+            problem = f"it was built by {flavour} {version}, and here is {installed} ('Version tag does not match')"
+        elif flavour == "tensorrt" and capability and here and capability != here:
             problem = (
-                f"it was built for compute capability {int(capability) / 10:.1f}, and this GPU has "
-                f"{_dotted(env.gpu.compute_capability)} ('incompatible device')"
+                f"it was built for compute capability {capability}, and this GPU has {here} ('incompatible device')"
             )
-        if problem:
-            yield Misfit(f"the plan {plan} does not load here: {problem}", "build it again on this machine")
+        else:
+            continue
+        yield Misfit(f"the plan {plan} does not load here: {problem}", "build it again on this machine")
 
 
 def _check_driver(env: Environment) -> Iterator[Misfit]:
@@ -492,14 +488,15 @@ def _check_cuda_python(env: Environment) -> Iterator[Misfit]:
     """Rows 7 and 19: the ways from Python to CUDA."""
     if env.gpu is None:
         return
-    pycuda = env.packages.get("pycuda")
+    pycuda, bindings = env.packages.get("pycuda"), env.packages.get("cuda-bindings")
     if not pycuda:
-        other = "" if env.packages.get("cuda-bindings") else ", and neither is cuda-bindings"
-        toolkit = "" if env.cuda_headers else " (its compilation needs cuda.h: install the CUDA toolkit first)"
+        toolkit = "" if env.cuda_headers else " (it is compiled, and needs cuda.h: install the CUDA toolkit first)"
         yield Misfit(
-            f"pycuda is not installed{other}: cells that use it cannot reach {env.gpu.name}",
+            "pycuda is not installed: "
+            + ("the course's own, over cuda-bindings, stands in for it" if bindings else "nor is cuda-bindings, so ")
+            + ("" if bindings else f"notebooks cannot reach {env.gpu.name}"),
             f"pip install -c constraints.txt pycuda{toolkit}"
-            + ("" if env.packages.get("cuda-bindings") else "; or, without a toolkit, cuda-bindings"),
+            + ("" if bindings else "; or, without a toolkit, cuda-bindings"),
         )
     elif _numbers(pycuda) < (2021, 1):
         yield Misfit(
@@ -507,7 +504,7 @@ def _check_cuda_python(env: Environment) -> Iterator[Misfit]:
             "share ('invalid resource handle')",
             "pip install -c constraints.txt pycuda",
         )
-    if pycuda and {"pycuda.autoinit", "torch"} <= env.loaded:
+    if pycuda and {"pycuda.autoinit", "torch"} <= set(env.loaded):
         yield Misfit(
             "pycuda.autoinit and PyTorch are both loaded in this process: pycuda's own context is current, and PyTorch "
             "uses the primary one ('invalid device context', 'invalid resource handle')",
@@ -542,13 +539,12 @@ def inspect() -> Environment:
         gpu=gpu,
         driver_cuda=driver_cuda,
         gpu_problem=problem,
-        modules=frozenset(name for name in MODULES if _findable(name)),
-        loaded=frozenset({"torch", "pycuda.autoinit", "pycuda.autoprimaryctx"}.intersection(sys.modules)),
+        modules=tuple(name for name in MODULES if _findable(name)),
+        loaded=tuple(name for name in ("torch", "pycuda.autoinit", "pycuda.autoprimaryctx") if name in sys.modules),
         onnxruntime_problem=onnxruntime_problem,
         cuda_headers=cuda_headers(),
         trtexec=shutil.which("trtexec"),
-        plans=tuple(_plans(Path("build"))),
-        executable=sys.executable,
+        plans=tuple(_plans(Path(__file__).resolve().parent.parent)),
     )
 
 
@@ -592,12 +588,12 @@ def _inspect_onnxruntime() -> tuple[tuple[str, ...], str | None]:
         return (), f"{type(error).__name__}: {error}"
 
 
-def _plans(folder: Path) -> Iterator[tuple[str, str, str]]:
-    for path in sorted(folder.rglob("*.plan")):
-        version = re.search(r"(?<![\d.])(\d+\.\d+\.\d+(?:\.\d+)?)(?![\d])", path.name)
-        capability = re.search(r"sm_?(\d{2,3})", path.name, re.IGNORECASE)
-        if version:
-            yield str(path), version.group(1), capability.group(1) if capability else ""
+def _plans(root: Path) -> Iterator[tuple[str, str, str, str]]:
+    for path in sorted((root / "build").rglob("*.plan")):
+        found = re.search(r"\.(trt|rtx)-(\d+(?:\.\d+)+)\.(?:sm(\d+))?", path.name)
+        if found:
+            flavour = "tensorrt" if found.group(1) == "trt" else "tensorrt-rtx"
+            yield path.relative_to(root).as_posix(), flavour, found.group(2), found.group(3) or ""
 
 
 _CUDA_ERRORS = {
@@ -701,7 +697,7 @@ def report_of(env: Environment, requested: str = "auto") -> dict[str, Any]:
         choice = None
         backend = {"name": None, "reason": str(error), "engine": None, "provider": None}
     report = dataclasses.asdict(env)
-    report.update(modules=sorted(env.modules), loaded=sorted(env.loaded), requested_backend=requested, backend=backend)
+    report.update(requested_backend=requested, backend=backend)
     report["builder"] = None
     if choice is not None:
         rtx = choice.backend != "tensorrt"

@@ -26,7 +26,7 @@ LAPTOP = Environment(
     platform="Linux x86_64",
     packages={**NOTHING, **BASE, **RTX, "torch": "2.13.0+cpu", "onnxruntime": "1.31.1"},
     onnxruntime_providers=("CPUExecutionProvider",),
-    modules=frozenset(RTX_MODULES | {"onnxruntime"}),
+    modules=(*RTX_MODULES, "onnxruntime"),
 )
 
 
@@ -46,7 +46,7 @@ def machine(
         onnxruntime_providers=("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
         gpu=Gpu(name, capability, 16 << 30, "580.95.05", has_tensor_cores(capability, name), 40),
         driver_cuda=(13, 0),
-        modules=frozenset(modules),
+        modules=tuple(modules),
         cuda_headers=True,
     )
 
@@ -105,12 +105,12 @@ def test_an_old_tensorrt_and_an_old_driver_are_passed_over() -> None:
         (machine(*H100, tensorrt=False, rtx=True), "tensorrt", "not installed"),
         (machine(*H100), "simulator", "tensorrt-rtx, which is not installed"),
         (
-            dataclasses.replace(LAPTOP, modules=frozenset(RTX_MODULES)),
+            dataclasses.replace(LAPTOP, modules=tuple(RTX_MODULES)),
             "simulator",
             "ONNX Runtime, which is not installed",
         ),
         (dataclasses.replace(LAPTOP, onnxruntime_problem="ImportError: DLL"), "simulator", "ImportError: DLL"),
-        (dataclasses.replace(LAPTOP, platform="Darwin arm64", modules=frozenset()), "simulator", "no wheel for macOS"),
+        (dataclasses.replace(LAPTOP, platform="Darwin arm64", modules=()), "simulator", "no wheel for macOS"),
         (dataclasses.replace(LAPTOP, gpu_problem="cuInit fails with 803"), "tensorrt", "cuInit fails with 803"),
     ],
 )
@@ -128,7 +128,7 @@ def test_a_backend_that_can_run_is_taken_when_asked_for() -> None:
     with pytest.raises(ValueError, match="expected one of auto, tensorrt, tensorrt_rtx, simulator"):
         choose_backend(LAPTOP, "trt")
     with pytest.raises(BackendUnavailable, match="no backend can run here"):
-        choose_backend(dataclasses.replace(LAPTOP, packages=NOTHING, modules=frozenset()))
+        choose_backend(dataclasses.replace(LAPTOP, packages=NOTHING, modules=()))
 
 
 def test_what_fits_has_no_misfit() -> None:
@@ -163,7 +163,7 @@ FULL_H100 = machine(*H100, rtx=True)
             "uninstall",
             id="ort",
         ),
-        pytest.param(changed(LAPTOP, modules=frozenset()), "the simulator has no builder", "tensorrt-rtx", id="no rtx"),
+        pytest.param(changed(LAPTOP, modules=()), "the simulator has no builder", "tensorrt-rtx", id="no rtx"),
         pytest.param(
             changed(LAPTOP, packages={"onnxruntime-gpu": "1.31.1"}),
             "are both installed",
@@ -228,14 +228,14 @@ FULL_H100 = machine(*H100, rtx=True)
             id="row 4, parts",
         ),
         pytest.param(
-            changed(FULL_H100, plans=(("build/a_10.9.0.34_sm90.plan", "10.9.0.34", "90"),)),
-            "built by TensorRT 10.9.0.34",
+            changed(FULL_H100, plans=(("build/a.trt-10.9.0.34.sm90.plan", "tensorrt", "10.9.0.34", "90"),)),
+            "built by tensorrt 10.9.0.34",
             "build it again",
             id="row 4, version",
         ),
         pytest.param(
-            changed(FULL_H100, plans=(("build/a_10.16.1.11_sm75.plan", "10.16.1.11", "75"),)),
-            "compute capability 7.5",
+            changed(FULL_H100, plans=(("build/a.trt-10.16.1.11.sm75.plan", "tensorrt", "10.16.1.11", "75"),)),
+            "built for compute capability 75",
             "build it again",
             id="row 4, GPU",
         ),
@@ -246,7 +246,7 @@ FULL_H100 = machine(*H100, rtx=True)
             id="row 6, both",
         ),
         pytest.param(
-            changed(FULL_H100, modules=FULL_H100.modules - {"tensorrt_bindings"}),
+            changed(FULL_H100, modules=tuple(set(FULL_H100.modules) - {"tensorrt_bindings"})),
             "No module named 'tensorrt_bindings'",
             "fresh environment",
             id="row 6, bindings",
@@ -262,7 +262,7 @@ FULL_H100 = machine(*H100, rtx=True)
         ),
         pytest.param(
             changed(FULL_H100, packages={"pycuda": None, "cuda-bindings": None}),
-            "neither is cuda-bindings",
+            "nor is cuda-bindings",
             "or, without a toolkit, cuda-bindings",
             id="no way to CUDA",
         ),
@@ -273,7 +273,7 @@ FULL_H100 = machine(*H100, rtx=True)
             id="row 19, old",
         ),
         pytest.param(
-            changed(FULL_H100, loaded=frozenset({"torch", "pycuda.autoinit"})),
+            changed(FULL_H100, loaded=("torch", "pycuda.autoinit")),
             "both loaded in this process",
             "autoprimaryctx",
             id="row 19",
@@ -326,11 +326,13 @@ def test_tensor_cores(capability: tuple[int, int], name: str, expected: bool) ->
 
 
 def test_plans_are_read_by_their_names(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "distilbert-fp16-trt10.16.1.11-sm75.plan").write_bytes(b"x")
-    (tmp_path / "unnamed.plan").write_bytes(b"x")
+    names = ("fp16.trt-10.16.1.11.sm75.plan", "fp32.rtx-1.7.1.116.portable.plan", "unnamed.plan")
+    for name in names:
+        (tmp_path / "build" / "deep").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "build" / "deep" / name).write_bytes(b"x")
     assert list(environment._plans(tmp_path)) == [
-        (str(tmp_path / "deep" / "distilbert-fp16-trt10.16.1.11-sm75.plan"), "10.16.1.11", "75")
+        (f"build/deep/{names[0]}", "tensorrt", "10.16.1.11", "75"),
+        (f"build/deep/{names[1]}", "tensorrt-rtx", "1.7.1.116", ""),
     ]
 
 
@@ -358,6 +360,7 @@ def test_this_machine() -> None:
     assert "CPUExecutionProvider" in env.onnxruntime_providers
     assert choose_backend(env).backend in environment.BACKENDS
     assert not [misfit for misfit in misfits(env) if misfit.severe]
+    json.dumps(dataclasses.asdict(env))  # plain data: benchmarks keep it beside their results
 
 
 def doctor(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
