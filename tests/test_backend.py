@@ -35,6 +35,15 @@ def test_the_seeds_imports_work_in_any_order():
     assert done.stderr == ""
 
 
+def test_pytorch_imports_afterwards():
+    done = run(
+        "from helpers import backend; backend.activate('simulator', quiet=True)\n"
+        "import importlib.util; assert importlib.util.find_spec('tensorrt') and importlib.util.find_spec('pycuda')\n"
+        "import torch._dynamo"
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_activating_twice_keeps_the_device():
     done = run(
         "from helpers import backend; a = backend.activate('simulator', quiet=True)\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.machinery
 import types
 from typing import Any
 
@@ -30,6 +31,8 @@ def module() -> types.ModuleType:
             setattr(result, name, getattr(nv, name))
     for name, value in _OURS.items():
         setattr(result, name, value)
+    # PyTorch's compiler asks importlib for the spec of every library that it knows, tensorrt among them
+    result.__spec__ = importlib.machinery.ModuleSpec("tensorrt", None, origin=__name__)
     result.__version__ = nv.__version__  # type: ignore[attr-defined]
     builder.install_hooks()
     return result
