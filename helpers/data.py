@@ -1,7 +1,7 @@
 """Texts for the classifiers, their token ids, and batches of them.
 
-The small model reads support inquiries kept in `assets/support_inquiries`; with `MODEL=full` the texts are film
-reviews (IMDB) from the Hugging Face hub, or the same inquiries where the hub cannot be reached.
+The small model reads support inquiries kept in `assets/support_inquiries`; with `MODEL=full` the texts are
+film reviews (IMDB) from the Hugging Face hub, or the same inquiries where the hub cannot be reached.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Texts:
     Attributes:
         texts: the texts.
         labels: for each text, an index into `label_names`.
-        label_names: names of the labels; comparable with a classifier's answer only if its names are the same.
+        label_names: names of the labels; answers of a classifier compare only if its names are the same.
         source: where the texts came from, in words.
     """
 
@@ -47,7 +47,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of N texts, each padded or cut to L tokens: `input_ids` and `attention_mask`, int64 [N, L]."""
+    """N texts, each padded or cut to L tokens: `input_ids` and `attention_mask`, both int64 [N, L]."""
 
     input_ids: NDArray[np.int64]
     attention_mask: NDArray[np.int64]
@@ -76,8 +76,8 @@ class TokenLengths:
 def load_texts(count: int = 2500, size: str | None = None) -> Texts:
     """Load the benchmark's texts for a model of this size (None: the environment variable MODEL, else small).
 
-    Small: the first `count` of 2,500 support inquiries. Full: a seeded shuffle of IMDB's test split, which comes
-    sorted by label, so that its first 2,500 texts would all be negative; without the hub, the inquiries.
+    Small: the first `count` of 2,500 support inquiries. Full: a seeded shuffle of IMDB's test split, which
+    comes sorted by label, so that its first 2,500 texts would all be negative; without the hub, the inquiries.
 
     Raises:
         ValueError: `count` is less than 1 or more than there are.
@@ -105,8 +105,8 @@ def load_inquiries(split: str = "benchmark", count: int | None = None) -> Texts:
         labels = tuple(INTENTS.index(row["intent"]) for row in rows)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
-            f"{path} cannot be read ({type(error).__name__}: {error}): expected one JSON object a line with 'text' and "
-            "'intent'. Restore it with `git checkout -- assets`, or make it with "
+            f"{path} cannot be read ({type(error).__name__}: {error}): expected one JSON object a line with "
+            "'text' and 'intent'. Restore it with `git checkout -- assets`, or make it with "
             "`python assets/support_inquiries/generate.py`."
         ) from error
     count = len(texts) if count is None else count
@@ -115,13 +115,11 @@ def load_inquiries(split: str = "benchmark", count: int | None = None) -> Texts:
 
 
 def _reviews(count: int) -> Texts | None:
-    """Load IMDB reviews from the hub; None when it cannot be reached or `datasets` is not installed."""
+    """Load IMDB reviews from the hub; None when it cannot be reached."""
     if not hub_reachable():
         return None
-    try:
-        import datasets  # pragma: no cover - needs the hub
-    except ImportError:  # pragma: no cover - needs the hub
-        return None
+    import datasets  # pragma: no cover - needs the hub
+
     try:  # pragma: no cover - needs the hub
         split = datasets.load_dataset(FULL_DATASET, split="test")
     except (OSError, ValueError):  # pragma: no cover - needs the hub
@@ -153,8 +151,8 @@ def encode(tokenizer: Any, texts: Texts | Sequence[str], max_length: int) -> Enc
     limit = int(tokenizer.model_max_length)
     if not 2 <= max_length <= limit:
         raise ValueError(
-            f"max_length is {max_length}: expected 2 (room for [CLS] and [SEP]) to {limit}, the tokenizer's limit. "
-            "The course uses 64 and 256."
+            f"max_length is {max_length}: expected 2 (room for [CLS] and [SEP]) to {limit}, the "
+            "tokenizer's limit. The course uses 64 and 256."
         )
     tokens = tokenizer(rows, padding="max_length", truncation=True, max_length=max_length, return_tensors="np")
     return Encoded(tokens["input_ids"].astype(np.int64), tokens["attention_mask"].astype(np.int64))
@@ -177,7 +175,7 @@ def token_lengths(tokenizer: Any, texts: Texts | Sequence[str], limits: Sequence
 
 
 class Batches(Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]):
-    """Batches in order, each (input_ids, attention_mask), int64 [rows, L], contiguous views of the encoded texts.
+    """Batches in order, each (input_ids, attention_mask), int64 [rows, L], contiguous views of the whole.
 
     All have `batch_size` rows but the last, which has what is left: it is handed out as it is, so that a
     benchmark can count the texts that were processed.
@@ -218,7 +216,7 @@ def loaders(encoded: Encoded, batch_sizes: Sequence[int] = BATCH_SIZES) -> dict[
 
 
 def accuracy(predicted: Sequence[int] | NDArray[Any], texts: Texts, label_names: Sequence[str]) -> float | None:
-    """Return the share of right answers, 0 to 1, or None when the classifier's labels are not those of the texts.
+    """Return the share of right answers, 0 to 1, or None when these are not the labels of the texts.
 
     Raises:
         ValueError: there is not exactly one answer for each text.

@@ -1,8 +1,8 @@
 """The classifiers of the course: a small one kept in the repository, and the full-size one.
 
-`MODEL=small` (the default) reads `assets/distilbert_small`, without any network. `MODEL=full` takes DistilBERT
-fine-tuned on SST-2 from the Hugging Face hub; where the hub cannot be reached it is the same architecture with
-seeded random weights, and `Classifier.source` and one printed line say so.
+`MODEL=small` (the default) reads `assets/distilbert_small`, without any network. `MODEL=full` takes
+DistilBERT fine-tuned on SST-2 from the Hugging Face hub; where the hub cannot be reached it is the same
+architecture with seeded random weights, and `Classifier.source` and one printed line say so.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Classifier:
     """A sequence classifier and what belongs to it.
 
     Attributes:
-        model: transformers model on the CPU, FP32, in eval mode, with eager attention. It takes `input_ids` and
-            `attention_mask`, both int64 [batch, tokens], and returns `.logits`, float32 [batch, labels].
+        model: transformers model on the CPU, FP32, in eval mode, with eager attention. It takes `input_ids`
+            and `attention_mask`, both int64 [batch, tokens], and returns `.logits`, float32 [batch, labels].
         tokenizer: the tokenizer that belongs to it.
         name: what it is, for tables.
         size: "small" or "full".
@@ -74,8 +74,8 @@ def resolve_size(size: str | None = None) -> str:
     if chosen not in SIZES:
         where = "the environment variable MODEL is" if size is None else "size is"
         raise ModelError(
-            f"{where} {value!r}: expected 'small' (in the repository, no network) or 'full' (66 million weights, "
-            "from the Hugging Face hub). Set it to one of the two, or leave it out for 'small'."
+            f"{where} {value!r}: expected 'small' (in the repository, no network) or 'full' (67 million "
+            "weights, from the Hugging Face hub). Set it to one of the two, or leave it out for 'small'."
         )
     return chosen
 
@@ -115,8 +115,9 @@ def _small() -> Classifier:
     missing = [name for name in needed if not (SMALL_FOLDER / name).is_file()]
     if missing:
         raise ModelError(
-            f"{SMALL_FOLDER} lacks {', '.join(missing)}: expected the small model that the repository holds. Restore "
-            "it with `git checkout -- assets`, or make it again with `python assets/distilbert_small/train.py`."
+            f"{SMALL_FOLDER} lacks {', '.join(missing)}: expected the small model that the repository holds. "
+            "Restore it with `git checkout -- assets`, or make it again with "
+            "`python assets/distilbert_small/train.py`."
         )
     try:
         with _no_progress_bars():
@@ -126,8 +127,8 @@ def _small() -> Classifier:
             )
     except Exception as error:  # whatever the reader of a damaged file raises: the remedy is the same
         raise ModelError(
-            f"the small model in {SMALL_FOLDER} cannot be read ({type(error).__name__}: {error}): expected the files "
-            "that the repository holds. Restore them with `git checkout -- assets`."
+            f"the small model in {SMALL_FOLDER} cannot be read ({type(error).__name__}: {error}): "
+            "expected the files that the repository holds. Restore them with `git checkout -- assets`."
         ) from error
     return _classifier(model, tokenizer, "DistilBERT, 2 layers x 64", "small", "assets/distilbert_small")
 
@@ -169,7 +170,7 @@ def _random_full() -> Classifier:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_RANDOM_SEED)
         model = DistilBertForSequenceClassification(config)
-    source = "random weights (the Hugging Face hub cannot be reached): times and sizes hold, labels mean nothing"
+    source = "random weights (the Hugging Face hub cannot be reached); sizes and times hold, labels mean nothing"
     print(f"MODEL=full: {source}.")
     name = "DistilBERT, 6 layers x 768, random weights"
     # Every id of the small vocabulary is also an id of the large one.

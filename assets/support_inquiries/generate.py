@@ -1,9 +1,9 @@
 """Write customer support inquiries in four languages, with their intents.
 
-The sentence frames lie in `phrases/<language>.toml`. A message is put together from an opener, one or more problem
-clauses of one intent, requests, neutral sentences, urgency, a sign-off and, in long messages, quoted earlier
-messages; then a writer's habits (no capitals, no accents, typing errors) are applied. The text is generated: no
-person or order in it is real.
+The sentence frames lie in `phrases/<language>.toml`. A message is put together from an opener, one or more
+problem clauses of one intent, requests, neutral sentences, urgency, a sign-off and, in long messages, quoted
+earlier messages; then a writer's habits (no capitals, no accents, typing errors) are applied. The text is
+generated: no person or order in it is real.
 
 Every sixth frame of every list is held out: `train` and `validation` never use such a frame, `held_out` uses
 nothing else, and `benchmark` draws from all of them.
@@ -11,8 +11,8 @@ nothing else, and `benchmark` draws from all of them.
     python assets/support_inquiries/generate.py            # writes benchmark.jsonl and held_out.jsonl
     python assets/support_inquiries/generate.py --check    # compares the files with what would be written
 
-Only the standard library is used, and only `random.Random` seeded with a string, whose sequence is the same on
-all supported Python versions.
+Only the standard library is used, and only `random.Random` seeded with a string, whose sequence is the same
+on all supported Python versions.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ SPLIT_SIZES = {"train": 20_000, "validation": 1_000, "held_out": 1_000, "benchma
 COMMITTED = ("benchmark", "held_out")
 SEED = "support inquiries 1"
 
-_NAMES = tuple(
-    (
-        "Ana Ben Carla David Elif Frank Greta Hugo Ines Jonas Kim Lea Marc "
-        "Nora Oscar Paula Quentin Rosa Sam Tara Uwe Vera Will Xenia Yusuf Zoe"
-    ).split()
+# fmt: off
+_NAMES = (
+    "Ana", "Ben", "Carla", "David", "Elif", "Frank", "Greta", "Hugo", "Ines", "Jonas", "Kim", "Lea", "Marc",
+    "Nora", "Oscar", "Paula", "Quentin", "Rosa", "Sam", "Tara", "Uwe", "Vera", "Will", "Xenia", "Yusuf", "Zoe",
 )
+# fmt: on
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _SLOT = re.compile(r"\{(\w+)\}")
 
