@@ -29,6 +29,7 @@ class CudaEngine(Engine):  # pragma: no cover - needs a GPU
         import onnxruntime
 
         onnxruntime.preload_dlls()
+        onnxruntime.set_default_logger_severity(3)  # each session warns of a plugin device that nobody asked for
         super().__init__(plan)
         self._sessions: dict[int, Any] = {}
         self._options = onnxruntime.RunOptions()
