@@ -1,0 +1,1 @@
+"""What a right answer does: one module an assignment, each with a table `CHECKS`."""
