@@ -221,6 +221,62 @@ def agreement(expected: Any, actual: Any) -> Agreement:
     return Agreement(len(reference), float(np.abs(reference - given).max()), differing)
 
 
+def pytorch_peak_bytes(run: Callable[..., Any], *inputs: Any) -> int:
+    """The most memory that PyTorch's tensors took at one time while `run(*inputs)` ran, beyond what was there before.
+
+    On the CPU the storages of all tensors are followed as operators make and drop them: exact, the same on every
+    machine, and what the allocator sees. On a GPU it is the allocator's own peak. The result of `run` counts.
+    """
+    import torch
+
+    if torch.cuda.is_available():  # pragma: no cover - needs a GPU
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run(*inputs)
+        torch.cuda.synchronize()
+        return int(torch.cuda.max_memory_allocated() - before)
+
+    import weakref
+
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+
+    class Live(TorchDispatchMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.live = self.peak = 0
+            self.held: dict[int, int] = {}
+
+        def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            given = {id_ for id_, _ in map(self._storage, self._tensors((args, kwargs)))}
+            result = operator(*args, **(kwargs or {}))
+            for tensor in self._tensors(result):
+                key, storage = self._storage(tensor)
+                if key not in self.held and key not in given:  # else it is a view, or changed in place
+                    self.held[key] = storage.nbytes()
+                    self.live += self.held[key]
+                    self.peak = max(self.peak, self.live)
+                    weakref.finalize(storage, self._drop, key)
+            return result
+
+        @staticmethod
+        def _tensors(tree: Any) -> list[Any]:
+            return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+
+        @staticmethod
+        def _storage(tensor: Any) -> tuple[int, Any]:
+            storage = tensor.untyped_storage()
+            return storage._cdata, storage
+
+        def _drop(self, key: int) -> None:
+            self.live -= self.held.pop(key)
+
+    with Live() as watch:
+        run(*inputs)
+    return int(watch.peak)
+
+
 def table(measurements: Sequence[Measurement], correctness: Mapping[str, Agreement] | None = None) -> pandas.DataFrame:
     """Measurements as a table, with the largest difference and the label agreement beside each speed where known.
 

@@ -1,0 +1,290 @@
+"""Benchmark: what is counted, in which order, and what stands beside it. No test looks at how long anything took."""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers import benchmark
+from helpers.benchmark import BenchmarkError, Candidate, Measurement
+
+
+class Clock:
+    """Stands in for time.perf_counter: it moves only when a candidate says that it took some time."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(benchmark.time, "perf_counter", made)
+    return made
+
+
+def batch(rows, length=4):
+    return (np.zeros((rows, length), np.int64), np.ones((rows, length), np.int64))
+
+
+def taking(clock, seconds, calls=None, name=""):
+    """A candidate's `run`: each call takes the next number of seconds, the last one from then on."""
+    left = list(seconds)
+
+    def run(ids, mask):
+        if calls is not None:
+            calls.append((name, len(ids)))
+        clock.now += left.pop(0) if len(left) > 1 else left[0]
+
+    return run
+
+
+def test_median_and_percentiles_of_known_times(clock):
+    # Three warm-up runs that agree, then ten repeats of 10, 20, ..., 100 ms, which fill a budget of 0.55 s.
+    run = taking(clock, [0.01] * 3 + [0.01 * n for n in range(1, 11)])
+    found = benchmark.measure("a", run, [batch(8)], seconds=0.5499, engine="a clock")
+    assert (found.repeats, found.warm_ups, found.settled) == (10, 3, True)
+    assert found.median_ms == pytest.approx(55)
+    assert found.p5_ms == pytest.approx(np.percentile(np.arange(10, 101, 10), 5))
+    assert found.p95_ms == pytest.approx(np.percentile(np.arange(10, 101, 10), 95))
+    assert (found.batch, found.samples, found.kind, found.engine) == (8, 80, "end-to-end", "a clock")
+
+
+def test_samples_per_second_is_rows_by_time(clock):
+    found = benchmark.measure("a", taking(clock, [0.25]), [batch(16)], seconds=0.1)
+    assert found.samples_per_second == pytest.approx(64)
+    assert found.repeats == 5  # at least five, also when one alone exceeds the budget
+
+
+def test_a_partial_batch_counts_the_rows_that_it_has(clock):
+    def run(ids, mask):
+        clock.now += len(ids) / 100  # 100 rows a second, whatever the batch
+
+    found = benchmark.measure("a", run, [batch(8), batch(8), batch(4)], seconds=0.399)
+    assert found.batch == 8
+    assert found.samples == 8 + 8 + 4 + 8 + 8 + 4
+    assert found.samples_per_second == pytest.approx(100)
+    assert found.median_ms == pytest.approx(80)  # the partial batch's 40 ms are no latency of a batch of 8
+    assert found.p5_ms == pytest.approx(80)
+
+
+def test_every_shape_is_warmed_up_until_it_settles(clock):
+    calls = []
+    seconds = [0.9, 0.5, 0.3, 0.1, 0.1, 0.1] + [0.2] * 3 + [0.1]
+    found = benchmark.measure("a", taking(clock, seconds, calls), [batch(8), batch(8), batch(3)], seconds=20)
+    assert calls[:9] == [("", 8)] * 6 + [("", 3)] * 3
+    assert found.warm_ups == 9
+    assert found.settled
+
+
+def test_a_warm_up_that_never_settles_ends_and_says_so(clock):
+    found = benchmark.measure("a", taking(clock, [0.1, 0.2] * 50), [batch(2)], seconds=100)
+    assert (found.warm_ups, found.settled) == (20, False)
+
+
+def test_candidates_take_turns_and_share_batches(clock):
+    calls = []
+    candidates = [Candidate(name, taking(clock, [0.01], calls, name)) for name in "abc"]
+    found = benchmark.compare(candidates, [batch(8), batch(4)], seconds=0.001)
+    timed = calls[sum(item.warm_ups for item in found) :]
+    assert [name for name, _ in timed] == list("abcbcacababcbca")
+    assert [rows for _, rows in timed[::3]] == [8, 4, 8, 4, 8]
+    assert all(len({rows for _, rows in timed[at : at + 3]}) == 1 for at in range(0, len(timed), 3))
+    assert [item.label for item in found] == list("abc")
+
+
+def test_every_candidate_gets_its_budget(clock):
+    quick, slow = Candidate("quick", taking(clock, [0.01])), Candidate("slow", taking(clock, [0.1]))
+    shares = []
+    found = benchmark.compare([quick, slow], [batch(1)], seconds=0.199, on_round=shares.append)
+    assert found[0].repeats == found[1].repeats == 20
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+def test_the_garbage_collector_rests_while_the_clock_runs():
+    seen = []
+    benchmark.measure("a", lambda ids, mask: seen.append(gc.isenabled()), [batch(1)], seconds=1e-6)
+    assert seen[-1] is False
+    assert gc.isenabled()
+
+
+def test_budget_comes_from_the_argument_then_the_environment(monkeypatch):
+    monkeypatch.delenv("BENCH_SECONDS", raising=False)
+    assert benchmark.seconds_per_point() == 2
+    monkeypatch.setenv("BENCH_SECONDS", "0.25")
+    assert benchmark.seconds_per_point() == 0.25
+    assert benchmark.seconds_per_point(7) == 7
+    for wrong in ("much", "-1", "0", "inf", "nan"):
+        monkeypatch.setenv("BENCH_SECONDS", wrong)
+        with pytest.raises(BenchmarkError, match="Expected seconds above 0"):
+            benchmark.seconds_per_point()
+
+
+@pytest.mark.parametrize(
+    ("candidates", "batches", "said"),
+    [
+        ([], [batch(1)], "No candidates"),
+        ([Candidate("a", print), Candidate("a", print)], [batch(1)], "Two candidates are called 'a'"),
+        ([Candidate("a", print, kind="fast")], [batch(1)], "kind 'fast'. Expected 'end-to-end' or 'kernel-only'"),
+        ([Candidate("a", print, kind="kernel-only")], [batch(1)], "kernel-only without a stream"),
+        ([Candidate("a", print)], [], "No batches"),
+        ([Candidate("a", print)], [np.zeros((2, 2))], "Batch 0 is ndarray. Expected a tuple of arrays"),
+        ([Candidate("a", print)], [batch(1), ()], "Batch 1 is tuple"),
+        ([Candidate("a", print)], [(np.zeros((2, 2)), np.zeros((3, 2)))], r"arrays of \[2, 3\] rows"),
+        ([Candidate("a", print)], [(np.zeros((0, 2)),)], "number above 0"),
+    ],
+)
+def test_measurements_that_would_mean_nothing(candidates, batches, said):
+    with pytest.raises(BenchmarkError, match=said):
+        benchmark.compare(candidates, batches, seconds=0.01)
+
+
+def test_agreement_names_what_differs_with_its_margin():
+    reference = np.array([[3.0, 1.0, 0.0], [0.1, 0.2, 0.0], [0.0, 0.0, 5.0]])
+    given = reference.copy()
+    given[1] = [0.25, 0.2, 0.0]
+    found = benchmark.agreement(reference, given.astype(np.float16))
+    assert found.samples == 3
+    assert found.max_abs_diff == pytest.approx(0.15, abs=1e-3)
+    assert found.label_agreement == pytest.approx(2 / 3)
+    (one,) = found.differing
+    assert (one.index, one.expected, one.actual) == (1, 1, 0)
+    assert one.margin == pytest.approx(0.1)
+    with pytest.raises(BenchmarkError, match=r"Logits are \[2, 3\], the reference \[3, 3\]"):
+        benchmark.agreement(reference, reference[:2])
+
+
+def test_a_difference_that_is_undefined_stays_undefined():
+    logits = np.array([[0.0, 1.0]])
+    assert np.isnan(benchmark.agreement(logits, np.array([[np.nan, 1.0]])).max_abs_diff)
+
+
+def some(label="A", batch_size=16, kind="end-to-end"):
+    return Measurement(label, batch_size, 2.0, 1.5, 3.0, 9, 8000.0, kind, "an engine", 144, 3, True)
+
+
+def test_table_puts_correctness_beside_speed():
+    right = benchmark.agreement(np.array([[0.0, 1.0]]), np.array([[0.5, 1.0]]))
+    shown = benchmark.table([some(), some("B")], {"A": right})
+    assert shown["configuration"].tolist() == ["A", "B"]
+    assert shown.loc[0, "max |diff|"] == 0.5
+    assert shown.loc[0, "labels agree"] == 1.0
+    assert np.isnan(shown.loc[1, "max |diff|"])
+    assert shown.loc[0, "ran on"] == "an engine"
+
+
+def test_saved_results_carry_the_environment(tmp_path):
+    path = benchmark.save([some()], tmp_path / "deep" / "r.json", facts={"model": "m"})
+    content = json.loads(path.read_text())
+    assert content["measurements"][0]["median_ms"] == 2.0
+    assert content["facts"] == {"model": "m"}
+    assert content["environment"]["python"]
+    assert content["environment"]["packages"]["numpy"] == np.__version__
+
+
+def test_results_of_a_machine_have_a_folder_of_their_own():
+    from dataclasses import replace
+
+    from helpers import environment
+
+    found = environment.inspect()
+    tesla = environment.Gpu("Tesla T4", (7, 5), 15 << 30)
+    assert benchmark.results_folder(replace(found, gpu=tesla)).as_posix().endswith("assets/results/tesla-t4")
+    assert benchmark.results_folder(replace(found, gpu=None)).name.startswith("cpu-")
+
+
+def test_pytorch_peak_memory_is_what_a_chain_of_tensors_needs():
+    import torch
+
+    start = torch.zeros(1024)  # 4096 bytes, there before
+
+    def chain(x):
+        y = x + 1  # 4096
+        z = y.reshape(32, 32).t()  # a view: nothing
+        w = torch.cat([z, z])  # 8192, while y is alive
+        y = z = None
+        return w.sum()  # y is gone
+
+    assert benchmark.pytorch_peak_bytes(chain, start) == 4096 + 8192
+    assert benchmark.pytorch_peak_bytes(lambda x: x.add_(1), start) == 0
+
+
+def test_pytorch_peak_memory_is_in_proportion_to_the_batch(classifier, make_batch):
+    import torch
+
+    def run(ids, mask):
+        with torch.inference_mode():
+            return classifier.model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).logits
+
+    one, two = (benchmark.pytorch_peak_bytes(run, *make_batch(rows, 64)) for rows in (16, 32))
+    assert two == 2 * one > 0
+
+
+def test_importing_it_needs_neither_the_students_modules_nor_a_framework():
+    """The grader takes export, engine and runtime away."""
+    code = (
+        "import sys\n"
+        "for name in ('export', 'engine', 'runtime'): sys.modules['helpers.' + name] = None\n"
+        "import numpy as np\n"
+        "from helpers import benchmark, plots\n"
+        "found = benchmark.measure('a', lambda x: x.sum(), [(np.ones((4, 4)),)], seconds=0.01)\n"
+        "assert found.samples_per_second > 0\n"
+        "plots.throughput(benchmark.table([found])).png()\n"
+        "heavy = {'torch', 'tensorrt', 'onnxruntime', 'transformers', 'pycuda'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    root = Path(benchmark.__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_kernel_only_is_timed_between_events(fp32_onnx, make_batch, simulator, tmp_path):
+    from helpers import engine, runtime
+
+    profile = dict.fromkeys(("input_ids", "attention_mask"), ((1, 16), (4, 16), (8, 16)))
+    report = engine.build(fp32_onnx, tmp_path / "m.plan", profile, progress=False)
+    with runtime.TensorRTRunner(report.path) as runner:
+        found = benchmark.compare(
+            benchmark._tensorrt("TensorRT FP32", runner, simulator.engine), [make_batch(8, 16)], seconds=0.01
+        )
+    assert [item.kind for item in found] == ["end-to-end", "kernel-only"]
+    assert {item.engine for item in found} == {simulator.engine}
+    assert all(item.repeats >= 5 and item.median_ms > 0 for item in found)
+
+
+# --- python -m helpers bench ---
+
+
+def test_bench_runs_every_engine_and_writes_what_it_found(tmp_path, simulator, capsys):
+    written, drawn = tmp_path / "bench.json", tmp_path / "plots"
+    options = ["--batches", "2", "4", "--tokens", "16", "--seconds", "0.005", "--texts", "20"]
+    assert benchmark.main([*options, "--json", str(written), "--plots", str(drawn)]) == 0
+    shown = capsys.readouterr().out
+    for text in ("PyTorch FP32", "ONNX Runtime FP32", "TensorRT FP32", "TensorRT FP16", "kernel-only"):
+        assert text in shown
+    assert "FP16 storage, FP32 arithmetic" in shown
+    content = json.loads(written.read_text())
+    assert content["facts"]["tokens"] == 16
+    assert content["correctness"]["TensorRT FP32"]["max_abs_diff"] < 1e-4
+    assert content["correctness"]["TensorRT FP16"]["max_abs_diff"] < 2e-2
+    assert content["correctness"]["TensorRT FP16"]["samples"] == 20
+    engines = {item["label"]: item["engine"] for item in content["measurements"]}
+    assert engines["TensorRT FP32"] == simulator.engine
+    assert {item["batch"] for item in content["measurements"]} == {2, 4}
+    assert sorted(path.name for path in drawn.iterdir()) == ["latency.png", "throughput.png"]
+
+
+@pytest.mark.parametrize("arguments", [["--seconds", "-1"], ["--batches", "0"], ["--tokens", "1"], ["--tokens", "513"]])
+def test_bench_explains_bad_options(arguments, capsys):
+    assert benchmark.main(arguments) == 1
+    assert capsys.readouterr().err.startswith("bench: ")
