@@ -126,8 +126,11 @@ def _lab(options: argparse.Namespace) -> int:
 
 
 def _test(options: argparse.Namespace) -> int:
-    # Coverage is of the whole: it is left out when somebody runs a part.
-    return _module("pytest", options.rest or ["--cov", "--cov-report=term"])
+    if options.rest:
+        return _module("pytest", options.rest)
+    # All of them: spread over the cores, one thread each, and with the coverage of the whole.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    return _module("pytest", ["-n", "auto", "--maxprocesses=8", "--cov", "--cov-report=term"])
 
 
 def _lint(options: argparse.Namespace) -> int:
@@ -135,8 +138,9 @@ def _lint(options: argparse.Namespace) -> int:
 
 
 def _module(name: str, arguments: list[str]) -> int:
-    if importlib.util.find_spec(name) is None:
-        raise ModuleNotFoundError(name=name)
+    for needed in (name, "pytest_cov", "xdist") if name == "pytest" else (name,):
+        if importlib.util.find_spec(needed) is None:
+            raise ModuleNotFoundError(name=needed)
     return subprocess.call([sys.executable, "-m", name, *arguments], cwd=str(ROOT))
 
 

@@ -1,10 +1,16 @@
-"""What all tests share: a missing system program skips a test for a user, and fails it in CI, which installs it."""
+"""What all tests share.
+
+A missing system program skips a test for a user, and fails it in CI, which installs it. Tests that are deselected are
+counted in pytest's last line also when pytest-xdist spreads the tests over processes, which alone would not say.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -23,3 +29,25 @@ def system_program() -> Callable[..., str]:
         pytest.skip(reason)
 
     return find
+
+
+_deselected = 0
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    global _deselected
+    _deselected += len(items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["deselected"] = _deselected
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: Any) -> None:
+    # Every worker collects everything and deselects the same, so one worker's count is the count.
+    reporter = node.config.pluginmanager.get_plugin("terminalreporter")
+    count = getattr(node, "workeroutput", {}).get("deselected", 0)
+    if "deselected" not in reporter.stats:
+        reporter.stats["deselected"] = [SimpleNamespace() for _ in range(count)]

@@ -184,20 +184,13 @@ def test_extract_plan_says_what_is_wrong_with_a_file(tmp_path: Path, capsys: pyt
         assert not (tmp_path / "out").exists()
 
 
-def test_the_marked_tests_are_deselected_and_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [[], ["-n", "2"]], ids=["one process", "two processes"])
+def test_the_marked_tests_are_deselected_and_counted(processes: list[str], tmp_path: Path) -> None:
     marked = "@pytest.mark.gpu\ndef test_b(): assert 0\n@pytest.mark.hub\ndef test_c(): assert 0\n"
     (tmp_path / "test_it.py").write_text(f"import pytest\ndef test_a(): pass\n{marked}")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-c",
-        str(ROOT / "pyproject.toml"),
-        "-p",
-        "no:cacheprovider",
-        str(tmp_path),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    (tmp_path / "conftest.py").write_bytes((ROOT / "tests" / "conftest.py").read_bytes())
+    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", *processes]
+    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)
     assert re.search(r"1 passed, 2 deselected", done.stdout.strip().splitlines()[-1]), done.stdout
 
 
