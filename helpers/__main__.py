@@ -134,7 +134,7 @@ def _test(options: argparse.Namespace) -> int:
 
 
 def _lint(options: argparse.Namespace) -> int:
-    return _module("ruff", ["check", "."]) or _module("mypy", [])
+    return max(_module("ruff", ["check", "."]), _module("mypy", []))  # both, whatever the first says
 
 
 def _module(name: str, arguments: list[str]) -> int:

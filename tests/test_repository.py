@@ -158,6 +158,25 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(tmp_path: Path) -> No
         assert "make setup" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_lint_is_content() -> None:
+    done = subprocess.run([sys.executable, "-m", "helpers", "lint"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_commands_hand_their_work_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    assert '"backend"' in capsys.readouterr().out
+    assert main(["setup", "--extras", "everything"]) == 1
+    assert "EXTRAS is 'everything'" in capsys.readouterr().err
+    assert main(["walkthrough", "ex99"]) == 1
+    assert "there is no notebook for ex99" in capsys.readouterr().err
+    assert main(["test", "--version"]) == 0
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    assert "python -m helpers bench" in capsys.readouterr().out
+    assert main(["lab", "--version"]) == 0
+
+
 def test_clean_deletes_what_the_commands_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import helpers.__main__ as commands
 

@@ -332,6 +332,26 @@ def test_into_the_running_python_keeps_its_torch(project: Path, tmp_path: Path) 
     assert not (project / ".venv").exists()
 
 
+PIP_SAYS = [
+    "Collecting torch==2.13.0\n",
+    "  Downloading torch-2.13.0-cp311-cp311-manylinux_2_28_x86_64.whl (191.8 MB)\n",
+    "  Downloading idna-3.20-py3-none-any.whl (66 kB)\n",
+    "Installing collected packages: idna, torch\n",
+]
+
+
+def test_progress_is_one_line_on_a_terminal_and_the_large_downloads_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert list(setup._shown(iter(PIP_SAYS))) == PIP_SAYS
+    said = capsys.readouterr().out
+    assert "torch-2.13.0" in said and "191.8 MB" in said and "idna" not in said and "installing 2 packages" in said
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert list(setup._shown(iter(PIP_SAYS))) == PIP_SAYS
+    said = capsys.readouterr().out
+    assert "\n" not in said and "1 packages: Downloading idna" in said and said.endswith("\r\033[K")
+
+
 @pytest.mark.parametrize(
     ("gpu", "driver_cuda", "extras"),
     [
