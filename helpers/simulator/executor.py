@@ -42,6 +42,8 @@ class Engine:
         ort = _onnxruntime()
         options = ort.SessionOptions()
         options.log_severity_level = 4  # what ONNX Runtime has to say comes back as an exception
+        # Threads that spin while they wait take the cores from whoever shares them (a notebook's own PyTorch).
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if self._threads:
             options.intra_op_num_threads = self._threads
         try:
