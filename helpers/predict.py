@@ -42,8 +42,8 @@ def predict(what: str, guess: Any = None, unit: str = "") -> None:
         print(f"{what}: you say {_shown(guess, prediction.unit)}. We will see.")
 
 
-def reveal(what: str, measured: Any, unit: str | None = None) -> str:
-    """Print and return one line that compares the measured value with the guess.
+def reveal(what: str, measured: Any, unit: str | None = None) -> None:
+    """Print one line that compares the measured value with the guess.
 
     Args:
         what: the words that `predict` was called with.
@@ -58,7 +58,6 @@ def reveal(what: str, measured: Any, unit: str | None = None) -> str:
     else:
         line += f" You said {_shown(prediction.guess, prediction.unit)}: {_verdict(prediction.guess, measured)}"
     print(line)
-    return line
 
 
 def _key(what: str) -> str:

@@ -119,7 +119,7 @@ _HINTS = {
 
 
 def _hint(error: Exception) -> str:
-    return _HINTS.get(type(error).__name__, "the message comes from the last call in your function; run that line alone.")
+    return _HINTS.get(type(error).__name__, "the message comes from a call in your function; run that line alone.")
 
 
 def words(error: BaseException) -> str:

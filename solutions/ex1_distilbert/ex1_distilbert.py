@@ -15,13 +15,14 @@
 """
 # Exercise 1: DistilBERT from PyTorch through ONNX to TensorRT
 
-A support desk sorts its inquiries with a DistilBERT classifier. In this exercise you take that model out of PyTorch,
-hand it to TensorRT's builder, run the plan that comes back, and find out what was gained, by measurements that you would
-defend in front of a colleague.
+A support desk sorts its inquiries with a DistilBERT classifier. In this exercise you take that model out of
+PyTorch, hand it to TensorRT's builder, run the plan that comes back, and find out what was gained, by
+measurements that you would defend in front of a colleague.
 
-You need no GPU. Plans are built by NVIDIA's own parser and builder, which run on any Linux or Windows machine. Where there
-is no GPU to run them on, a simulated device executes the same model through TensorRT's API. It is strict about the things
-a GPU forgives by luck, and it never pretends to be fast. So every figure below carries one of three labels:
+You need no GPU. Plans are built by NVIDIA's own parser and builder, which run on any Linux or Windows
+machine. Where there is no GPU to run them on, a simulated device executes the same model through TensorRT's
+API. It is strict about the things a GPU forgives by luck, and it never pretends to be fast. So every figure
+below carries one of three labels:
 
 | Label | Meaning |
 |---|---|
@@ -29,36 +30,39 @@ a GPU forgives by luck, and it never pretends to be fast. So every figure below 
 | **this machine's time** | measured now, on this machine, by the engine that is named. It says nothing about any other |
 | **recorded on a GPU** | measured earlier on the GPU that is named, by the engine that is named, or *not yet run* |
 
-You write seven short functions, each checked on the spot. Figures in the text come from a cell that you can run; a name in
-square brackets, such as [build-memory], stands in the caption of the cell that is meant.
+You write seven short functions, each checked on the spot. Figures in the text come from a cell that you can
+run; a name in square brackets, such as [build-memory], stands in the caption of the cell that is meant.
 """
 
 # %% [markdown] tags=["goal"]
 """
 ## The goal, before any code
 
-The desk wants **3,000 classified texts a second from one T4**. Is that possible? Arithmetic answers before any tool does.
+The desk wants **3,000 classified texts a second from one T4**. Is that possible? Arithmetic answers before
+any tool does.
 
-A transformer layer of width $d$ with an inner width $f$ multiplies, for a text of $L$ tokens:
+A transformer layer of width d with an inner width f multiplies, for a text of L tokens:
 
-* four projections (query, key, value, output): $4 \\cdot 2Ld^2$ floating-point operations,
-* scores and weighted sum of the attention: $2 \\cdot 2L^2d$,
-* two products of the feed-forward part: $2 \\cdot 2Ldf$.
+* four projections (query, key, value, output): 4 · 2Ld² floating-point operations,
+* scores and weighted sum of the attention: 2 · 2L²d,
+* two products of the feed-forward part: 2 · 2Ldf.
 
-Full-size DistilBERT has six layers, $d = 768$ and $f = 3072$. With $L = 64$ that is 5.51 GFLOP for one text, with $L = 256$
-it is 22.95. NVIDIA's data sheet gives a T4 8.1 TFLOP/s in FP32 and 65 TFLOP/s in FP16 on its tensor cores. Divide:
+Full-size DistilBERT has six layers, d = 768 and f = 3072. With L = 64 that is 5.51 GFLOP for one text, with L
+= 256 it is 22.95. NVIDIA's data sheet gives a T4 8.1 TFLOP/s in FP32 and 65 TFLOP/s in FP16 on its tensor
+cores. Divide:
 
 * **64 tokens, FP32: 1,470 texts a second at the very best.** No fusion and no clever kernel gets to 3,000.
 * **64 tokens, FP16: 11,800.** 3,000 needs a quarter of the peak: demanding, not absurd.
 * **256 tokens, FP16: 2,830.** Out of reach even for a perfect program.
 
-So the goal is met by FP16 on tensor cores at 64 tokens, or not at all, and *how many tokens a text may have* matters as
-much as the engine. These ceilings belong to a T4 and to the full-size model. The small model that runs here by default
-does a tiny part of the work; its throughput is never held against 3,000.
+So the goal is met by FP16 on tensor cores at 64 tokens, or not at all, and *how many tokens a text may have*
+matters as much as the engine. These ceilings belong to a T4 and to the full-size model. The small model that
+runs here by default does a tiny part of the work; its throughput is never held against 3,000.
 """
 
 # %% tags=["imports"]
 import json
+import logging
 import os
 import re
 import time
@@ -67,7 +71,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STARTED = time.perf_counter()
-os.environ.setdefault("KINETO_LOG_LEVEL", "9")  # the profiler of PyTorch writes a diary otherwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -76,13 +79,13 @@ import pandas as pd
 import torch
 from IPython.display import Markdown, display
 
-from helpers import backend, benchmark, data, environment, models, precision
+from helpers import backend, benchmark, data, environment, models, plots, precision
 from helpers.grading import check
 from helpers.predict import predict, reveal
 
 active = backend.activate()  # from here on `import tensorrt` works on every machine
 
-import pycuda.autoprimaryctx  # the CUDA context that PyTorch uses too; pycuda.autoinit would make a second one
+import pycuda.autoprimaryctx  # noqa: F401 - the CUDA context that PyTorch uses too; pycuda.autoinit would make a second one
 import pycuda.driver as cuda
 import tensorrt as trt
 
@@ -96,8 +99,21 @@ WORK.mkdir(exist_ok=True)
 
 
 def caption(cell, label, text):
-    """Say what the next table or picture is, and which of the three kinds of figures it shows."""
+    """Say what the next table or picture is, and which kind of figures it shows."""
     display(Markdown(f"**[{cell}]** *{label}*: {text}"))
+
+
+def show(rows, columns=None):
+    """Show a table: large numbers without decimals, small ones with three digits, nothing for what is missing."""
+
+    def text(value):
+        if isinstance(value, float) and np.isnan(value):
+            return ""
+        if isinstance(value, (float, np.floating)):
+            return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+        return f"{value:,}" if isinstance(value, (int, np.integer)) else value
+
+    display(pd.DataFrame(rows, columns=columns).style.format(text).hide(axis="index"))
 
 
 def draw(figure, alt):
@@ -107,17 +123,17 @@ def draw(figure, alt):
 
 
 def mib(nbytes):
-    return nbytes / 2**20
+    return f"{nbytes / 2**20:,.2f} MiB"
 
 
 # %% [markdown] tags=["early-read-text"]
 """
 ### Your first catch: a result that is read too early
 
-A GPU is a second computer. Calls that end in `_async` put work into its queue (a *stream*) and return at once. The most
-common bug in TensorRT programs is to look at the answer before the work is done. Here it is, on purpose, with a model of
-a single multiplication, `y = 2x`. Each line of this cell returns in this exercise with an explanation; for now look at
-the two lines that it prints for `y`.
+A GPU is a second computer. Calls that end in `_async` put work into its queue (a *stream*) and return at
+once. The most common bug in TensorRT programs is to look at the answer before the work is done. Here it is,
+on purpose, with a model of a single multiplication, `y = 2x`. Each line of this cell returns in this exercise
+with an explanation; for now look at the two lines that it prints for `y`.
 """
 
 # %% tags=["early-read"]
@@ -155,43 +171,39 @@ print("now:                  ", backend.explain(y))
 
 # %% [markdown] tags=["early-read-moral"]
 """
-`nan` is how the simulated device marks memory with a copy on its way: the mistake fails every time, and it is named. A
-real GPU leaves whatever was in `y` before: an old answer, or by luck the right one. You have just read the first error
-report of this course; `backend.explain(array)` gives you another whenever a result looks odd.
+`nan` is how the simulated device marks memory with a copy on its way: the mistake fails every time, and it is
+named. A real GPU leaves whatever was in `y` before: an old answer, or by luck the right one. You have just
+read the first error report of this course; `backend.explain(array)` gives you another whenever a result looks
+odd.
 """
 
 # %% [markdown] tags=["step-1"]
 """
 ## Step 1: the machine
 
-What is this machine, and what would a T4 be? Tensor cores are the units that multiply small FP16 matrices in one go. Which
-GPUs have them is a list, not a rule: compute capability 7.5 covers the T4 (with) and the GTX 1660 (without).
+What is this machine, and what would a T4 be? Tensor cores are the units that multiply small FP16 matrices in
+one go. Which GPUs have them is a list, not a rule: compute capability 7.5 covers the T4 (with) and the GTX
+1660 (without).
 """
 
 # %% tags=["machine"]
 facts = environment.inspect()
 gpu = facts.gpu
-T4 = {
-    "GPU": "NVIDIA T4",
-    "compute capability": "7.5",
-    "memory": "16 GB",
-    "memory bandwidth": "320 GB/s",
-    "multiprocessors": "40 (2,560 CUDA cores)",
-    "tensor cores": "320",
-    "peak FP32": "8.1 TFLOP/s",
-    "peak FP16": "65 TFLOP/s",
-}
-here = dict.fromkeys(T4, "not looked up") if gpu else dict.fromkeys(T4, "no GPU")
-if gpu:  # pragma: no cover - needs a GPU
-    here |= {
-        "GPU": gpu.name,
-        "compute capability": ".".join(map(str, gpu.compute_capability)),
-        "memory": f"{gpu.memory_bytes / 1e9:.0f} GB",
-        "multiprocessors": str(gpu.multiprocessors),
-        "tensor cores": "yes" if gpu.tensor_cores else "no",
-    }
 caption("machine", EXACT, f"this machine, beside a T4's data sheet. Plans run by: **{active.engine}**.")
-display(pd.DataFrame({"this machine": here, "T4 (data sheet)": T4}))
+show(
+    [
+        ("GPU", gpu.name if gpu else "none", "NVIDIA T4"),
+        ("compute capability", ".".join(map(str, gpu.compute_capability)) if gpu else "", "7.5"),
+        ("memory", f"{gpu.memory_bytes / 1e9:.0f} GB" if gpu else "", "16 GB"),
+        ("memory bandwidth", "not asked for" if gpu else "", "320 GB/s"),
+        ("multiprocessors", str(gpu.multiprocessors) if gpu else "", "40, with 2,560 CUDA cores"),
+        ("tensor cores", ("yes" if gpu.tensor_cores else "no") if gpu else "", "320"),
+        ("peak FP32", "not asked for" if gpu else "", "8.1 TFLOP/s"),
+        ("peak FP16", "not asked for" if gpu else "", "65 TFLOP/s"),
+        ("CPU threads of PyTorch", str(torch.get_num_threads()), ""),
+    ],
+    ["", "this machine", "T4, data sheet"],
+)
 
 # TensorRT-RTX has no FP32 matrix products for a T4; the row is left out there, and every table says so.
 RTX_ON_T4 = active.name == "tensorrt_rtx" and gpu is not None and gpu.compute_capability == (7, 5)
@@ -200,9 +212,9 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # %% [markdown] tags=["capacity-text"]
 """
-The scenario comes with a number to distrust: *50,000 inquiries a day, ten T4 today, three after the optimisation*. Put it
-into a calculation with every assumption in sight. A day has 86,400 seconds, and what must be served is the peak, not the
-average.
+The scenario comes with a number to distrust: *50,000 inquiries a day, ten T4 today, three after the
+optimisation*. Put it into a calculation with every assumption in sight. A day has 86,400 seconds, and what
+must be served is the peak, not the average.
 """
 
 # %% tags=["capacity"]
@@ -215,25 +227,23 @@ average = INQUIRIES_A_DAY / 86_400
 peak = average * PEAK_FACTOR
 fleet = 3 * TARGET * UTILISATION
 caption("capacity", "calculated", "what the scenario says, and what it leaves out.")
-display(
-    pd.DataFrame(
-        [
-            ("inquiries a second, average", f"{average:.2f}"),
-            (f"inquiries a second, peak ({PEAK_FACTOR} x average)", f"{peak:.1f}"),
-            ("instances needed at 3,000 samples/s, one sample an inquiry", f"{peak / (TARGET * UTILISATION):.4f}"),
-            (f"what three instances serve at {UTILISATION:.0%} load, samples/s", f"{fleet:,.0f}"),
-            ("samples that an inquiry must cause to keep three busy", f"{fleet / peak:,.0f}"),
-            ("implied throughput of one of the ten instances today", f"{3 * TARGET / 10:,.0f}"),
-        ],
-        columns=["", "value"],
-    ).set_index("")
+show(
+    [
+        ("inquiries a second, average", f"{average:.2f}"),
+        (f"inquiries a second, peak ({PEAK_FACTOR} times the average)", f"{peak:.1f}"),
+        (f"T4s for that peak, one sample an inquiry, {UTILISATION:.0%} load", f"{peak / (TARGET * UTILISATION):.4f}"),
+        (f"what three T4s serve at {UTILISATION:.0%} load, samples a second", f"{fleet:,.0f}"),
+        ("samples that one inquiry must cause to keep three T4s busy", f"{fleet / peak:,.0f}"),
+        ("throughput today of each of the ten, if three will do later", f"{3 * TARGET / 10:,.0f}"),
+    ],
+    ["", "value"],
 )
 
 # %% [markdown] tags=["capacity-moral"]
 """
-One T4 would do, at any speed, if each inquiry were one classification. Ten instances make sense only if an inquiry causes
-about as many samples as the fifth line says: say, it is compared with every article of a help centre. Keep this habit: a
-throughput target without a peak factor and a utilisation is a wish.
+One T4 would do, at any speed, if each inquiry were one classification. Ten instances make sense only if an
+inquiry causes about as many samples as the fifth line says: say, it is compared with every article of a help
+centre. Keep this habit: a throughput target without a peak factor and a utilisation is a wish.
 """
 
 # %% tags=["ceilings"]
@@ -247,37 +257,24 @@ def flop_per_text(length, layers=6, width=768, inner=3072):
 
 ceilings = pd.DataFrame(
     [
-        (length, name, flop_per_text(length) / 1e9, flop / flop_per_text(length))
+        (f"T4, {name}, {length} tokens", flop_per_text(length) / 1e9, flop / flop_per_text(length))
         for length in (64, 256)
         for name, flop in PEAKS.items()
     ],
-    columns=["tokens", "precision", "GFLOP a text", "ceiling, texts/s"],
+    columns=["case", "GFLOP a text", "samples/s"],
 )
 caption("ceilings", "calculated", "what a T4 could do at most with full-size DistilBERT, at its data sheet's peak.")
-display(ceilings.style.format({"GFLOP a text": "{:.2f}", "ceiling, texts/s": "{:,.0f}"}).hide(axis="index"))
-
-figure, axes = plt.subplots(figsize=(7, 2.6))
-names = [f"{row.tokens} tokens, {row.precision}" for row in ceilings.itertuples()]
-bars = axes.barh(names, ceilings["ceiling, texts/s"], color="lightsteelblue", edgecolor="black")
-axes.bar_label(bars, fmt="{:,.0f}", padding=4)
-axes.axvline(TARGET, color="black", linestyle="--")
-axes.text(TARGET, -0.75, " goal: 3,000", va="center")
-axes.set(xlabel="texts a second at the T4's peak (calculated)", xlim=(0, 14_000))
-axes.invert_yaxis()
-figure.tight_layout()
-draw(
-    figure,
-    "Horizontal bars of a T4's ceiling in texts a second for 64 and 256 tokens in FP32 and FP16, with the goal of 3,000 as "
-    "a dashed line: only 64 tokens in FP16 reaches past it.",
-)
+show(ceilings)
+plots.ceilings(ceilings, goal=TARGET, title="The most that a T4 could give (calculated)").show()
 
 # %% [markdown] tags=["step-2"]
 """
 ## Step 2: the model and 2,500 texts
 
-By default this is a small DistilBERT of two layers, trained for this course on generated inquiries in four languages; set
-`MODEL=full` before you start for the real size. Attention is `eager`: written out as plain matrix products, because the
-fused attention of PyTorch turns into nearly twice as many layers for TensorRT's parser.
+By default this is a small DistilBERT of two layers, trained for this course on generated inquiries in four
+languages; set `MODEL=full` before you start for the real size. Attention is `eager`: written out as plain
+matrix products, because the fused attention of PyTorch turns into nearly twice as many layers for TensorRT's
+parser.
 """
 
 # %% tags=["model"]
@@ -285,62 +282,49 @@ classifier = models.load_classifier()
 texts = data.load_texts(2500)
 tokenizer, model = classifier.tokenizer, classifier.model.to(DEVICE)
 config = model.config
-LABELS = len(classifier.label_names)
+work = {n: flop_per_text(n, config.n_layers, config.dim, config.hidden_dim) for n in (64, 256)}
 # The full-size model on a CPU would take minutes for 2,500 texts: fewer are compared there, and tables say how many.
 EVALUATED = len(texts) if classifier.size == "small" or DEVICE.type == "cuda" else 128
 
 caption("model", EXACT, "the model and its texts.")
-display(
-    pd.DataFrame(
-        [
-            ("model", classifier.name),
-            ("weights from", classifier.source),
-            ("labels", ", ".join(classifier.label_names)),
-            ("parameters", f"{classifier.parameters:,}"),
-            ("weights in memory, FP32", f"{mib(classifier.weight_bytes):.2f} MiB"),
-            (
-                "work for one text of 64 tokens",
-                f"{flop_per_text(64, config.n_layers, config.dim, config.hidden_dim) / 1e9:.3f} GFLOP",
-            ),
-            ("texts", f"{len(texts):,} from {texts.source}"),
-            ("first text", texts.texts[0][:90]),
-        ],
-        columns=["", "value"],
-    ).set_index("")
+show(
+    [
+        ("model", classifier.name),
+        ("weights from", classifier.source),
+        ("labels", ", ".join(classifier.label_names)),
+        ("parameters", f"{classifier.parameters:,}"),
+        ("weights in memory, FP32", mib(classifier.weight_bytes)),
+        ("work for a text of 64 tokens", f"{work[64] / 1e9:.3f} GFLOP"),
+        ("texts", f"{len(texts):,} from {texts.source}"),
+        ("the first", texts.texts[0][:160]),
+    ],
+    ["", "value"],
 )
 
 # %% tags=["lengths"]
 lengths = data.token_lengths(tokenizer, texts)
-caption("lengths", EXACT, "tokens a text has before anything is cut off.")
-display(
-    pd.DataFrame(
-        [
-            {"texts": lengths.count, "min": lengths.minimum, "p5": lengths.p5, "median": lengths.median,
-             "p95": lengths.p95, "max": lengths.maximum}
-            | {f"cut at {limit}": f"{share:.1%}" for limit, share in lengths.truncated}
-        ]
-    ).style.hide(axis="index").format(precision=0)
-)  # fmt: skip
-
-figure, axes = plt.subplots(figsize=(7, 2.6))
-axes.hist(lengths.lengths, bins=50, color="lightsteelblue", edgecolor="black", linewidth=0.4)
-for limit, share in lengths.truncated:
-    if limit <= 1.2 * lengths.maximum:
-        axes.axvline(limit, color="black", linestyle="--")
-        axes.text(limit, axes.get_ylim()[1] * 0.9, f" {limit}: {share:.1%} cut")
-axes.set(xlabel="tokens", ylabel="texts")
-figure.tight_layout()
-draw(
-    figure,
-    f"Histogram of text lengths in tokens: median {lengths.median:.0f}, longest {lengths.maximum}; "
-    + "; ".join(f"{share:.1%} are longer than {limit}" for limit, share in lengths.truncated)
-    + ".",
+cut = [f"{share:.1%} are longer than {limit} tokens" for limit, share in lengths.truncated]
+caption("lengths", EXACT, "tokens of a text before anything is cut off.")
+show(
+    [(lengths.count, lengths.minimum, lengths.p5, lengths.median, lengths.p95, lengths.maximum, "; ".join(cut))],
+    ["texts", "min", "p5", "median", "p95", "max", ""],
 )
+
+figure, axes = plt.subplots(figsize=(8, 2.8))
+axes.hist(lengths.lengths, bins=50, color="#0072B2", edgecolor="white", linewidth=0.4)
+for limit, share in lengths.truncated:
+    axes.axvline(limit, color="#333333", linestyle="--")
+    axes.text(limit, axes.get_ylim()[1] * 0.9, f" {limit} tokens: {share:.1%} cut")
+axes.set(xlabel="tokens", ylabel="texts")
+axes.spines[["top", "right"]].set_visible(False)
+figure.tight_layout()
+draw(figure, f"Histogram of tokens a text: median {lengths.median:.0f}, most {lengths.maximum}; {'; '.join(cut)}.")
 
 # %% [markdown] tags=["batches-text"]
 """
-Every text is padded or cut to 64 tokens and the texts are handed over in batches of 16, 32, 64 or 128. None of these sizes
-divides 2,500, so the last batch is smaller. Remember it; it decides over right and wrong twice below.
+Every text is padded or cut to 64 tokens and the texts are handed over in batches of 16, 32, 64 or 128. None
+of these sizes divides 2,500, so the last batch is smaller. Remember it; it decides over right and wrong twice
+below.
 """
 
 # %% tags=["batches"]
@@ -349,17 +333,16 @@ BATCHES = data.BATCH_SIZES
 encoded = data.encode(tokenizer, texts, LENGTH)
 loaders = data.loaders(encoded, BATCHES)
 caption("batches", EXACT, "the loaders. A batch is two int64 arrays, `input_ids` and `attention_mask`.")
-display(
-    pd.DataFrame(
-        [(size, len(loader), len(loader[0][0]), len(loader[-1][0])) for size, loader in loaders.items()],
-        columns=["batch size", "batches", "rows of the first", "rows of the last"],
-    ).style.hide(axis="index")
+show(
+    [(size, len(loader), len(loader[0][0]), len(loader[-1][0])) for size, loader in loaders.items()],
+    ["batch size", "batches", "rows of the first", "rows of the last"],
 )
 
 # %% [markdown] tags=["predict-1-text"]
 """
-**Predict.** Four times in this notebook you put down a guess before the answer is measured. Guesses are not graded and never
-stop anything; replace what stands there. First: how many bytes of input have to travel to the GPU for one batch of 16?
+**Predict.** Four times in this notebook you put down a guess before the answer is measured. Guesses are not
+graded and never stop anything; replace what stands there. First: how many bytes of input have to travel to
+the GPU for one batch of 16?
 """
 
 # %% tags=["predict-1"]
@@ -369,18 +352,17 @@ predict("input bytes of a batch of 16", 131_072, unit="bytes")
 """
 ## Step 3: the PyTorch baseline
 
-A comparison is only as good as its boundaries. Ours are the same for every engine: **from NumPy arrays in the host's memory to
-logits in the host's memory**, with every copy and every wait inside. Each shape is warmed up first, a smaller last batch counts
-as the rows that it has, and what is shown is a median with the 5th and 95th percentile.
+A comparison is only as good as its boundaries. Ours are the same for every engine: **from NumPy arrays in the
+host's memory to logits in the host's memory**, with every copy and every wait inside. Each shape is warmed up
+first, a smaller last batch counts as the rows that it has, and what is shown is a median with the 5th and
+95th percentile.
 
-The memory column is the peak of what PyTorch allocates beyond the weights while one batch runs. On a GPU the allocator reports
-it; on a CPU the cell follows every tensor that an operator returns.
+The memory column is the peak of what PyTorch allocates beyond the weights while one batch runs. On a GPU the
+allocator reports it; on a CPU the cell follows every tensor that an operator returns.
 """
 
+
 # %% tags=["pytorch"]
-from torch.profiler import ProfilerActivity, profile
-
-
 def torch_runner(module):
     """A function from a batch (NumPy) to logits (NumPy): host to host, and done when it returns."""
 
@@ -392,22 +374,6 @@ def torch_runner(module):
     return run
 
 
-def peak_activations(run, batch):
-    """Bytes that PyTorch needs beyond the weights while one batch runs."""
-    run(*batch)
-    if DEVICE.type == "cuda":  # pragma: no cover - needs a GPU
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        run(*batch)
-        return torch.cuda.max_memory_allocated() - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as trace:
-        run(*batch)
-    events = [event for event in trace.profiler.kineto_results.events() if event.name() == "[memory]"]
-    sizes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
-    return max(np.cumsum(sizes))  # allocations count up, frees count down
-
-
-# %% tags=["baseline"]
 torch_engine = f"PyTorch {torch.__version__.split('+')[0]}, eager, on {'the GPU' if DEVICE.type == 'cuda' else 'CPU'}"
 pytorch = {"PyTorch FP32": torch_runner(model)}
 if DEVICE.type == "cuda":  # pragma: no cover - needs a GPU
@@ -416,32 +382,47 @@ if DEVICE.type == "cuda":  # pragma: no cover - needs a GPU
     # so that what FP16 alone brings is not put down to TensorRT's account
     pytorch["PyTorch FP16"] = torch_runner(copy.deepcopy(model).half())
 
-# a point of the table: batches of one size, whole ones and the smaller last one
+# %% tags=["baseline"]
 baseline = [
     benchmark.measure(label, run, loader, engine=torch_engine)
     for label, run in pytorch.items()
     for loader in loaders.values()
 ]
-torch_peak = {size: peak_activations(pytorch["PyTorch FP32"], loader[0]) for size, loader in loaders.items()}
-
-caption("baseline", TIMED, f"run by {torch_engine}. Peak memory: {EXACT}.")
-table = benchmark.table(baseline)[["configuration", "batch", "samples/s", "median ms", "p5 ms", "p95 ms", "repeats"]]
-table["peak memory, MiB"] = [
-    f"{mib(torch_peak[item.batch]):.1f}" if item.label == "PyTorch FP32" else "" for item in baseline
-]
-display(table.style.format(precision=1, thousands=",").hide(axis="index"))
+torch_peak = {
+    (label, size): benchmark.pytorch_peak_bytes(run, *loader[0])
+    for label, run in pytorch.items()
+    for size, loader in loaders.items()
+}
+caption("baseline", TIMED, f"run by {torch_engine}. The last column is *{EXACT}*.")
+show(
+    [
+        (
+            m.label,
+            m.batch,
+            m.samples_per_second,
+            m.median_ms,
+            m.p5_ms,
+            m.p95_ms,
+            m.repeats,
+            mib(torch_peak[m.label, m.batch]),
+        )
+        for m in baseline
+    ],
+    ["configuration", "batch", "samples/s", "median ms", "p5 ms", "p95 ms", "repeats", "peak memory"],
+)
 if "PyTorch FP16" not in pytorch:
     print("PyTorch FP16: not measured. A CPU has no FP16 arithmetic to speak of; the row returns on a GPU.")
 
 # %% [markdown] tags=["baseline-text"]
 """
-Two things to keep. Memory doubles with the batch, because PyTorch allocates what the batch needs. And the larger batch is not
-always the faster one per text; on a CPU caches decide that, on a GPU the question is from which size on all its units are busy.
+Two things to keep. Memory doubles with the batch, because PyTorch allocates what the batch needs. And the
+larger batch is not always the faster one per text; on a CPU caches decide that, on a GPU the question is from
+which size on all its units are busy.
 
 ## Step 4: from PyTorch to a plan
 
-TensorRT does not read PyTorch. The way leads through **ONNX**, a file format for the graph of a model and its weights, and
-then through four objects:
+TensorRT does not read PyTorch. The way leads through **ONNX**, a file format for the graph of a model and its
+weights, and then through four objects:
 
 | Object | What it is |
 |---|---|
@@ -450,12 +431,14 @@ then through four objects:
 | **config** | how to build: memory limit, precision switches, optimization profiles |
 | **plan** | the result: bytes for a file, for one kind of GPU and one version of TensorRT |
 
-An **optimization profile** tells the builder for each input the smallest, the usual and the largest shape that will come. Kernels
-are chosen for the usual one, memory is planned for the largest, and what lies outside is refused.
+An **optimization profile** tells the builder for each input the smallest, the usual and the largest shape
+that will come. Kernels are chosen for the usual one, memory is planned for the largest, and what lies outside
+is refused.
 
-One more habit before the first TODO. TensorRT's calls seldom raise; they return `False` or `None` and write the reason into a log.
-So a program must look at each result, and keep the log.
+One more habit before the first TODO. TensorRT's calls seldom raise; they return `False` or `None` and write
+the reason into a log. So a program must look at each result, and keep the log.
 """
+
 
 # %% tags=["glue-log"]
 class Log(trt.ILogger):
@@ -483,14 +466,17 @@ class Log(trt.ILogger):
 """
 ### TODO 1: PyTorch to ONNX (about 10 minutes, an estimate like all that follow)
 
-Write `export_onnx(model, path)`. Use `torch.onnx.export` with example inputs; the exporter follows them through the model.
+Write `export_onnx(model, path)`. Use `torch.onnx.export` with example inputs; the exporter follows them
+through the model.
 
-* Both inputs are int64 `[batch, sequence]`, named `input_ids` and `attention_mask`; the output is named `logits`. Give two
-  *different* tensors, or the exporter takes the two inputs for one.
-* Both axes are dynamic: `dynamic_shapes` with one `torch.export.Dim` each, shared by the inputs; batch 1 to 256, sequence 2 to 512. An
-  example batch of 1 may be taken for a constant, so use at least 2. Logits have a batch axis, and *no* sequence axis.
+* Both inputs are int64 `[batch, sequence]`, named `input_ids` and `attention_mask`; the output is named
+  `logits`. Give two *different* tensors, or the exporter takes the two inputs for one.
+* Both axes are dynamic: `dynamic_shapes` with one `torch.export.Dim` each, shared by the inputs; batch 1 to
+  256, sequence 2 to 512. An example batch of 1 may be taken for a constant, so use at least 2. Logits have a
+  batch axis, and *no* sequence axis.
 * `dynamo=True`, `opset_version=20`, and `external_data=False`, which keeps the weights in the one file.
 """
+
 
 # %% tags=["todo-export"]
 def export_onnx(model, path):
@@ -513,8 +499,9 @@ check("ex1/export", export_onnx)
 # %% tags=["export"]
 onnx_fp32 = WORK / "distilbert_fp32.onnx"
 seconds = time.perf_counter()
+logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it would list packages that nobody needs here
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # notes of the exporter about itself
+    warnings.simplefilter("ignore")
     export_onnx(model, onnx_fp32)
 seconds = time.perf_counter() - seconds
 
@@ -529,24 +516,25 @@ def declared(tensor):
 
 
 caption("export", EXACT, f"what the ONNX file declares. (Exported in {seconds:.1f} s, {TIMED}.)")
-display(
-    pd.DataFrame(
-        [(t.name, role, declared(t)) for role, side in (("input", graph.input), ("output", graph.output)) for t in side]
-        + [("nodes", "", str(len(graph.node))), ("file", "", f"{mib(onnx_fp32.stat().st_size):.2f} MiB")],
-        columns=["", "role", "type and shape"],
-    ).style.hide(axis="index")
+show(
+    [(t.name, "input", declared(t)) for t in graph.input]
+    + [(t.name, "output", declared(t)) for t in graph.output]
+    + [("nodes", "", str(len(graph.node))), ("file", "", mib(onnx_fp32.stat().st_size))],
+    ["", "role", "type and shape"],
 )
 
 # %% [markdown] tags=["todo-parse-text"]
 """
 ### TODO 2: ONNX to a network (about 5 minutes)
 
-Write `parse_network(builder, onnx_path, logger)`: make a network, let a `trt.OnnxParser` read the file, return the network. `parse`
-answers `False` when it fails and goes on as if nothing had happened; then the *build* fails, much later and for another reason. So
-stop here: raise a `RuntimeError` whose text holds the parser's first error, `parser.get_error(0).desc()`, and the name of the file.
+Write `parse_network(builder, onnx_path, logger)`: make a network, let a `trt.OnnxParser` read the file,
+return the network. `parse` answers `False` when it fails and goes on as if nothing had happened; then the
+*build* fails, much later and for another reason. So stop here: raise a `RuntimeError` whose text holds the
+parser's first error, `parser.get_error(0).desc()`, and the name of the file.
 
-`NETWORK_FLAGS` is given. TensorRT 10 has to be told that the types in the graph are meant (`STRONGLY_TYPED`); 11 and RTX know no other
-way. It is written by name because the numbers behind the names changed from version to version.
+`NETWORK_FLAGS` is given. TensorRT 10 has to be told that the types in the graph are meant (`STRONGLY_TYPED`);
+11 and RTX know no other way. It is written by name because the numbers behind the names changed from version
+to version.
 """
 
 # %% tags=["todo-parse"]
@@ -572,11 +560,13 @@ check("ex1/parse", parse_network)
 """
 ### TODO 3: the optimization profile (about 5 minutes)
 
-Write `add_profile(builder, config, network, smallest, usual, largest)`. The three shapes, such as `(16, 64)`, hold for *every* input
-of the network: ask the network for their names (`network.num_inputs`, `network.get_input(i).name`). An input that is left out makes
-the build fail; a misspelled name is ignored without a word. `config.add_optimization_profile` answers with the index of the profile, or
-with -1 if it was refused: then raise a `ValueError`.
+Write `add_profile(builder, config, network, smallest, usual, largest)`. The three shapes, such as `(16, 64)`,
+hold for *every* input of the network: ask the network for their names (`network.num_inputs`,
+`network.get_input(i).name`). An input that is left out makes the build fail; a misspelled name is ignored
+without a word. `config.add_optimization_profile` answers with the index of the profile, or with -1 if it was
+refused: then raise a `ValueError`.
 """
+
 
 # %% tags=["todo-profile"]
 def add_profile(builder, config, network, smallest, usual, largest):
@@ -603,12 +593,13 @@ Write `build_plan(builder, network, config, path, workspace)`:
 
 * limit the scratch memory that kernels may ask for to `workspace` bytes: `config.set_memory_pool_limit` with
   `trt.MemoryPoolType.WORKSPACE`;
-* switch TF32 off: `config.clear_flag(trt.BuilderFlag.TF32)`. It is on by default, and from Ampere on it would round FP32 products to
-  10 bits. We compare with PyTorch, so FP32 has to mean FP32;
-* build with `builder.build_serialized_network`. It returns `None` when it fails: raise a `RuntimeError` *before* the file is opened for
-  writing, or a failed build takes the last good plan with it;
+* switch TF32 off: `config.clear_flag(trt.BuilderFlag.TF32)`. It is on by default, and from Ampere on it would
+  round FP32 products to 10 bits. We compare with PyTorch, so FP32 has to mean FP32;
+* build with `builder.build_serialized_network`. It returns `None` when it fails: raise a `RuntimeError`
+  *before* the file is opened for writing, or a failed build takes the last good plan with it;
 * write the plan to `path` and return its size, `plan.nbytes`.
 """
+
 
 # %% tags=["todo-build"]
 def build_plan(builder, network, config, path, workspace=4 << 30):
@@ -631,10 +622,11 @@ check("ex1/build", build_plan)
 """
 ### FP32, worked
 
-The four functions in a row are a build. The cell below is the glue, and the first engine: FP32, 64 tokens, batches from 16 to 128, made
-for 32. Two settings in it serve this notebook only: detailed profiling makes the log list the finished engine's layers, and TensorRT-RTX
-on a GPU is told to build for that GPU.
+The four functions in a row are a build. The cell below is the glue, and the first engine: FP32, 64 tokens,
+batches from 16 to 128, made for 32. Two settings in it serve this notebook only: detailed profiling makes the
+log list the finished engine's layers, and TensorRT-RTX on a GPU is told to build for that GPU.
 """
+
 
 # %% tags=["build-fp32"]
 @dataclass
@@ -677,9 +669,7 @@ def build(label, onnx_path, smallest, usual, largest):
     size = build_plan(builder, network, config, path)
     seconds = time.perf_counter() - start
     activations, weights = log.figure("Total Activation Memory"), log.figure("Total Weights Memory")
-    return Built(
-        label, path, size, seconds, network.num_layers, engine_layers(log), activations, weights, log
-    )
+    return Built(label, path, size, seconds, network.num_layers, engine_layers(log), activations, weights, log)
 
 
 plans = {}
@@ -693,9 +683,10 @@ else:
 """
 ### FP16, yours (about 5 minutes)
 
-Older tutorials set `BuilderFlag.FP16` and let TensorRT choose. The flag is deprecated since 10.12 and gone from 11 and RTX: today the
-precision stands **in the ONNX graph**, and the builder obeys. `precision.to_fp16(source, target)` makes such a graph with Microsoft's
-converter (onnxconverter-common): weights and activations become FP16, the int64 inputs stay, the logits become FP16.
+Older tutorials set `BuilderFlag.FP16` and let TensorRT choose. The flag is deprecated since 10.12 and gone
+from 11 and RTX: today the precision stands **in the ONNX graph**, and the builder obeys.
+`precision.to_fp16(source, target)` makes such a graph with Microsoft's converter (onnxconverter-common):
+weights and activations become FP16, the int64 inputs stay, the logits become FP16.
 
 Guess first: how large will the FP16 plan be, as a fraction of the FP32 plan?
 """
@@ -715,8 +706,9 @@ plans["FP16"] = build("FP16", onnx_fp16, (16, LENGTH), (32, LENGTH), (128, LENGT
 """
 ### 256 tokens, yours (about 5 minutes)
 
-The plans above know 64 tokens and nothing else. For 256 tokens the ONNX files are good as they are, their sequence axis is dynamic. What
-is needed is a profile of its own. Build `"FP32, 256 tokens"` and `"FP16, 256 tokens"`, batches 1, 32, 128.
+The plans above know 64 tokens and nothing else. For 256 tokens the ONNX files are good as they are, their
+sequence axis is dynamic. What is needed is a profile of its own. Build `"FP32, 256 tokens"` and `"FP16, 256
+tokens"`, batches 1, 32, 128.
 """
 
 # %% tags=["build-256"]
@@ -728,17 +720,13 @@ plans["FP16, 256 tokens"] = build("FP16, 256 tokens", onnx_fp16, (1, LONG), (32,
 ### END SOLUTION
 
 # %% tags=["builds"]
-caption("builds", EXACT, f"plans by {active.builder}; sizes from the plan and from its log. Seconds: {TIMED}.")
-display(
-    pd.DataFrame(
-        [
-            (p.label, p.plan_bytes, p.weight_bytes, p.activation_bytes, p.network_layers, len(p.engine_layers), p.seconds)
-            for p in plans.values()
-        ],
-        columns=["plan", "plan bytes", "weights, bytes", "activations, bytes", "network layers", "engine layers", "build s"],
-    )
-    .style.format(thousands=",", precision=2)
-    .hide(axis="index")
+caption("builds", EXACT, f"plans by {active.builder}; sizes from the plan and from its log. Seconds: *{TIMED}*.")
+show(
+    [
+        (p.label, p.plan_bytes, p.weight_bytes, p.activation_bytes, p.network_layers, len(p.engine_layers), p.seconds)
+        for p in plans.values()
+    ],
+    ["plan", "plan bytes", "weights, bytes", "activations, bytes", "network layers", "engine layers", "build s"],
 )
 if NO_FP32:  # pragma: no cover - needs a T4
     print(NO_FP32)
@@ -747,121 +735,132 @@ else:
 
 # %% [markdown] tags=["builds-text"]
 """
-For the small model the plan is not exactly halved: a plan also holds kernels and tables, and those do not shrink. At full size the
-weights are nearly everything. The seconds in the last column are the compile time of the plan. TensorRT-RTX compiles the final
-kernels only when a plan first runs on its GPU, so its short builds are not the whole price; TensorRT 10 and 11 time kernels on the GPU
-during the build, and take longer.
+Half the weights, but not half the plan: a plan also holds kernels and tables, and those do not shrink with
+the precision. In the small model they outweigh the weights; at full size the weights are nearly everything.
+Now compare the activations at 256 tokens. FP16 needs far less than half of FP32 there, and the reason is not
+the precision alone: in FP16 the builder has a fused attention, which never writes the scores of all pairs of
+tokens to memory; in FP32 it has none, and that square of 256 by 256 exists for each head of each text.
+
+The seconds in the last column are the compile time of the plan. TensorRT-RTX compiles the final kernels only
+when a plan first runs on its GPU, so its short builds are not the whole price; TensorRT 10 and 11 time
+kernels on the GPU during the build, and take longer.
 
 What did the builder say on the way? Read warnings as what they are.
 """
 
 # %% tags=["warnings"]
-caption("warnings", EXACT, "every warning of the builds, with the number of plans that it came up in.")
-counts = pd.Series([text for p in plans.values() for text in set(p.log.texts("WARNING"))]).value_counts()
-for text, count in counts.items():
-    print(f"{count} x {text}")
-if counts.empty:
-    print("none")
+caption("warnings", EXACT, "every warning of the builds, and how many of the plans it came up in.")
+counts = pd.Series([text for p in plans.values() for text in set(p.log.texts("WARNING"))], dtype=str).value_counts()
+show(list(counts.items()), ["warning", "plans"])
 
 # %% [markdown] tags=["warnings-text"]
 """
-*"Make sure input input_ids has Int64 binding"* is a demand, not a service: **you** must bind a buffer of int64. Give it int32 and TensorRT
-reads two tokens as one number. Another warning that you may meet with FP16 graphs, *"Running layernorm after self-attention with FP16
-Reduce or Pow may cause overflow"*, says that LayerNorm **does** run in FP16 and may overflow; it does not say that someone took care of it.
-In a strongly typed network nobody changes a precision behind your back, for better or worse.
+*"Make sure input input_ids has Int64 binding"* is a demand, not a service: **you** must bind a buffer of
+int64. Give it int32 and TensorRT reads two tokens as one number. Another warning that you may meet with FP16
+graphs, *"Running layernorm after self-attention with FP16 Reduce or Pow may cause overflow"*, says that
+LayerNorm **does** run in FP16 and may overflow; it does not say that someone took care of it. In a strongly
+typed network nobody changes a precision behind your back, for better or worse.
 
 ### What became of the layers
 
-Fusion means that several layers become one kernel, so that intermediate results need not travel through the GPU's memory. The network has
-as many layers as the parser read. The engine has those that NVIDIA's VERBOSE log lists at the end of the build.
+Fusion means that several layers become one kernel, so that intermediate results need not travel through the
+GPU's memory. The network has as many layers as the parser read. The engine has those that NVIDIA's VERBOSE
+log lists at the end of the build.
 """
 
 # %% tags=["fusion"]
-fused = plans.get("FP32", plans["FP16"])
-kinds = pd.Series([kind for _, kind in fused.engine_layers]).value_counts()
-steps = {
-    "nodes of the ONNX graph": len(graph.node),
-    "layers of the network": fused.network_layers,
-    "layers of the engine": len(fused.engine_layers),
-}
-caption("fusion", EXACT, f"{fused.label}: {steps['layers of the network']} layers became {steps['layers of the engine']}.")
-display(pd.DataFrame({"count": steps}))
-display(pd.DataFrame({"engine layers of this kind": kinds}))
-for name, kind in fused.engine_layers[:6]:
-    print(f"{kind:>8}  {name[:110]}")
+steps = {"nodes of the ONNX graph": len(graph.node)}
+for label in [label for label in ("FP32", "FP16") if label in plans]:
+    steps |= {f"{label}: layers of the network": plans[label].network_layers}
+    steps |= {f"{label}: layers of the engine": len(plans[label].engine_layers)}
+first = plans.get("FP32", plans["FP16"])
+caption("fusion", EXACT, f"{first.label}: {first.network_layers} layers became {len(first.engine_layers)}.")
+kinds = pd.DataFrame(
+    [(label, kind) for label in ("FP32", "FP16") if label in plans for _, kind in plans[label].engine_layers],
+    columns=["plan", "kind of engine layer"],
+)
+show(pd.crosstab(kinds["kind of engine layer"], kinds["plan"]).reset_index())
+print(f"The first layers of {first.label}, in NVIDIA's words:")
+for name, kind in first.engine_layers[:6]:
+    print(f"{kind:>10}  {name[:110]}")
 
-figure, axes = plt.subplots(figsize=(7, 1.9))
-axes.bar_label(axes.barh(list(steps), list(steps.values()), color="lightsteelblue", edgecolor="black"), padding=4)
+figure, axes = plt.subplots(figsize=(8, 2.2))
+axes.bar_label(axes.barh(list(steps), list(steps.values()), color="#0072B2"), padding=4)
 axes.invert_yaxis()
 axes.set_xlim(0, max(steps.values()) * 1.15)
+axes.spines[["top", "right"]].set_visible(False)
 figure.tight_layout()
-draw(figure, "Bars: " + ", ".join(f"{count} {what}" for what, count in steps.items()) + ".")
+draw(figure, "Bars: " + "; ".join(f"{what} {count}" for what, count in steps.items()) + ".")
+
+# %% [markdown] tags=["fusion-text"]
+"""
+Read the names. `gemm` is a matrix product; `kgen` is a kernel that the builder generated for this model, and
+its name lists what went into it, such as `CastGathGathAddMeanSub...`: both embeddings, their sum, and the
+LayerNorm behind it, in one. FP16 has fewer matrix products than FP32: those of the attention have gone into a
+kernel of their own. That is the fused attention from above.
+"""
 
 # %% [markdown] tags=["predict-3-text"]
 """
 ### What the largest batch costs
 
-A plan reserves activation memory for the *largest* shape of its profile, whatever comes later. Guess by which factor it grows when the
-maximum batch doubles; then four builds tell.
+A plan reserves activation memory for the *largest* shape of its profile, whatever comes later. Guess by which
+factor it grows when the maximum batch doubles from 128 to 256; then four builds tell.
 """
 
 # %% tags=["predict-3"]
-predict("activation memory when the maximum batch doubles", 2, unit="times")
+predict("activation memory for a maximum batch of 256 over 128", 2, unit="times")
 
 # %% tags=["build-memory"]
 which, source = ("FP16", onnx_fp16) if NO_FP32 else ("FP32", onnx_fp32)
-growth = [build(f"{which}, max batch {top}", source, (1, LENGTH), (32, LENGTH), (top, LENGTH)) for top in (32, 64, 128, 256)]
-by_top = dict(zip((32, 64, 128, 256), growth, strict=True))
+by_top = {
+    top: build(f"{which}, max batch {top}", source, (1, LENGTH), (32, LENGTH), (top, LENGTH))
+    for top in (32, 64, 128, 256)
+}
 caption("build-memory", EXACT, f"{which} plans for a maximum batch of 32 to 256, figures from NVIDIA's build log.")
-display(
-    pd.DataFrame(
-        [
-            (top, p.weight_bytes, p.activation_bytes, p.activation_bytes / by_top[32].activation_bytes, p.plan_bytes)
-            for top, p in by_top.items()
-        ],
-        columns=["max batch", "weights, bytes", "activations, bytes", "against max batch 32", "plan bytes"],
-    )
-    .style.format(thousands=",", precision=2)
-    .hide(axis="index")
+show(
+    [
+        (top, p.weight_bytes, p.activation_bytes, p.activation_bytes / by_top[32].activation_bytes, p.plan_bytes)
+        for top, p in by_top.items()
+    ],
+    ["max batch", "weights, bytes", "activations, bytes", "activations against max batch 32", "plan bytes"],
 )
 reveal(
-    "activation memory when the maximum batch doubles",
-    (by_top[256].activation_bytes / by_top[32].activation_bytes) ** (1 / 3),
+    "activation memory for a maximum batch of 256 over 128",
+    by_top[256].activation_bytes / by_top[128].activation_bytes,
 )
-
-figure, axes = plt.subplots(figsize=(7, 2.6))
-bars = axes.bar([str(top) for top in by_top], [mib(p.activation_bytes) for p in growth], color="lightsteelblue", edgecolor="black")
-axes.bar_label(bars, fmt="{:.1f}")
-axes.set(xlabel="maximum batch of the profile", ylabel="activation memory, MiB")
-axes.margins(y=0.15)
-figure.tight_layout()
-draw(
-    figure,
-    "Bars of activation memory by maximum batch: "
-    + ", ".join(f"{mib(p.activation_bytes):.1f} MiB for {top}" for top, p in by_top.items()) + ".",
-)
+plots.build_memory(
+    pd.DataFrame(
+        [(which, top, p.activation_bytes) for top, p in by_top.items()],
+        columns=["configuration", "max batch", "activation bytes"],
+    )
+).show()
 
 # %% [markdown] tags=["step-5"]
 """
 ## Step 5: from a plan to answers
 
-At run time there are three objects: the **runtime** reads a plan and makes an **engine** (weights and kernels), and an engine makes
-**execution contexts** (activation memory, current shapes and addresses). TensorRT allocates no memory for inputs and outputs: you do,
-twice for each tensor. *Pinned* host memory stays where it is in RAM, so that the GPU can copy by itself while your program goes on;
-from ordinary (pageable) memory a copy holds your program up, async or not.
+At run time there are three objects: the **runtime** reads a plan and makes an **engine** (weights and
+kernels), and an engine makes **execution contexts** (activation memory, current shapes and addresses).
+TensorRT allocates no memory for inputs and outputs: you do, twice for each tensor. *Pinned* host memory stays
+where it is in RAM, so that the GPU can copy by itself while your program goes on; from ordinary (pageable)
+memory a copy holds your program up, async or not.
 
 ### TODO 5: the buffers (about 10 minutes)
 
-Write `allocate_buffers(engine, context)`: for each input and output one `Buffer` with a flat pinned array and device memory, large enough
-for the profile's maximum. Allocate once and use for ever.
+Write `allocate_buffers(engine, context)`: for each input and output one `Buffer` with a flat pinned array and
+device memory, large enough for the profile's maximum. Allocate once and use for ever.
 
 * names: `engine.get_tensor_name(i)` for `i` below `engine.num_io_tensors`;
-* largest shape of an input: `engine.get_tensor_profile_shape(name, 0)[2]`. Set it with `context.set_input_shape`, for all inputs, and the
-  context knows the largest outputs: `context.get_tensor_shape(name)`. The engine would say -1 for a dynamic axis, and the volume of such a
-  shape is negative;
-* element type: `trt.nptype(engine.get_tensor_dtype(name))`. Take it from the engine; inputs are int64 here, logits FP32 or FP16;
+* largest shape of an input: `engine.get_tensor_profile_shape(name, 0)[2]`. Set it with
+  `context.set_input_shape`, for all inputs, and the context knows the largest outputs:
+  `context.get_tensor_shape(name)`. The engine would say -1 for a dynamic axis, and the volume of such a shape
+  is negative;
+* element type: `trt.nptype(engine.get_tensor_dtype(name))`. Take it from the engine; inputs are int64 here,
+  logits FP32 or FP16;
 * `cuda.pagelocked_empty(trt.volume(shape), dtype)` and `cuda.mem_alloc(nbytes)`.
 """
+
 
 # %% tags=["todo-buffers"]
 @dataclass
@@ -895,17 +894,21 @@ check("ex1/buffers", allocate_buffers)
 """
 ### TODO 6: one inference (about 15 minutes)
 
-Write `enqueue(context, buffers, stream, inputs)` for a dictionary of NumPy arrays; return a dictionary of outputs.
+Write `enqueue(context, buffers, stream, inputs)` for a dictionary of NumPy arrays; return a dictionary of
+outputs.
 
-1. For each input: `context.set_input_shape`. It answers `False` for a shape outside the profile; raise a `ValueError` then, or the
-   engine computes with the shape of the last call. Put the array into the *first elements* of the pinned buffer and copy those,
-   `cuda.memcpy_htod_async(device, host[:n], stream)`. Copying the whole buffer moves the maximum batch for every small one.
+1. For each input: `context.set_input_shape`. It answers `False` for a shape outside the profile; raise a
+   `ValueError` then, or the engine computes with the shape of the last call. Put the array into the *first
+   elements* of the pinned buffer and copy those, `cuda.memcpy_htod_async(device, host[:n], stream)`. Copying
+   the whole buffer moves the maximum batch for every small one.
 2. `context.set_tensor_address(name, int(device))` for all tensors.
 3. `context.execute_async_v3(stream.handle)`; look at what it returns.
-4. For each output: `context.get_tensor_shape(name)` for this batch, and an asynchronous copy of that many elements back.
-5. `stream.synchronize()`, once, after everything was enqueued. Only now are the results there; hand out copies, because the
-   buffers belong to the next call.
+4. For each output: `context.get_tensor_shape(name)` for this batch, and an asynchronous copy of that many
+   elements back.
+5. `stream.synchronize()`, once, after everything was enqueued. Only now are the results there; hand out
+   copies, because the buffers belong to the next call.
 """
+
 
 # %% tags=["todo-enqueue"]
 def enqueue(context, buffers, stream, inputs):
@@ -936,8 +939,10 @@ check("ex1/enqueue", enqueue)
 
 # %% [markdown] tags=["glue-inference-text"]
 """
-The class around it is given. Note the order in which things are made, and that everything expensive happens in `__init__`.
+The class around it is given. Note the order in which things are made, and that everything expensive happens
+in `__init__`.
 """
+
 
 # %% tags=["glue-inference"]
 class Inference:
@@ -970,6 +975,7 @@ engines = {label: Inference(p.path) for label, p in plans.items()}
 runners = {label: trt_runner(engine) for label, engine in engines.items()}
 main = "FP16" if NO_FP32 else "FP32"  # the engine that most cells below look at
 
+
 # %% tags=["record"]
 def events_of(run, batch):
     """What the device did for one call. Only the simulated device keeps a record."""
@@ -979,12 +985,12 @@ def events_of(run, batch):
 
 
 if active.name == "simulator":
+    runners[main](*loaders[16][0])
     events = events_of(runners[main], loaders[16][0])
     caption("record", EXACT, "the device's record of one batch of 16, in order.")
-    display(
-        pd.DataFrame(events)[["op", "tensor", "nbytes", "memory", "stream", "shapes"]]
-        .style.format({"nbytes": "{:,}"})
-        .hide(axis="index")
+    show(
+        [(e["op"], e["tensor"], e["nbytes"], e["memory"], e["stream"], str(e["shapes"] or "")) for e in events],
+        ["operation", "tensor", "bytes", "host memory", "stream", "shapes"],
     )
     copied = sum(event["nbytes"] for event in events if event["op"] == "htod")
 else:  # pragma: no cover - needs a GPU
@@ -998,10 +1004,12 @@ print(f"Copying the whole buffers instead, as is often seen: {whole:,} bytes, {w
 """
 ### Is it right?
 
-Speed comes second. All texts go through PyTorch and through each engine. For FP32 the logits must agree within 1e-4. For FP16 they
-must agree within 2e-2, and the labels on at least 99.5 % of the texts; those that differ are listed with the margin by which PyTorch
-preferred its own label. A small margin is a coin that lay on its edge.
+Speed comes second. All texts go through PyTorch and through each engine. For FP32 the logits must agree
+within 1e-4. For FP16 they must agree within 2e-2, and the labels on at least 99.5 % of the texts; those that
+differ are listed with the margin by which PyTorch preferred its own label. A small margin is a coin that lay
+on its edge.
 """
+
 
 # %% tags=["parity"]
 def all_logits(run, rows=EVALUATED, size=128):
@@ -1015,22 +1023,20 @@ TOLERANCE = {"FP32": 1e-4, "FP16": 2e-2}
 arithmetic = {"FP32": "FP32", "FP16": precision.STORAGE if active.name == "simulator" else "FP16 on the GPU"}
 parity = {label: benchmark.agreement(expected, all_logits(runners[label])) for label in TOLERANCE if label in runners}
 caption("parity", EXACT, f"{EVALUATED:,} texts against PyTorch FP32.")
-display(
-    pd.DataFrame(
-        [
-            (label, arithmetic[label], f"{a.max_abs_diff:.1e}", f"{TOLERANCE[label]:.0e}",
-             "yes" if a.max_abs_diff <= TOLERANCE[label] else "NO", f"{a.label_agreement:.2%}", len(a.differing))
-            for label, a in parity.items()
-        ],
-        columns=["engine", "arithmetic", "largest difference", "allowed", "within", "labels agree", "labels that differ"],
-    ).style.hide(axis="index")
+show(
+    [
+        (label, arithmetic[label], f"{a.max_abs_diff:.1e}", f"{TOLERANCE[label]:.0e}",
+         "yes" if a.max_abs_diff <= TOLERANCE[label] else "NO", f"{a.label_agreement:.2%}", len(a.differing))
+        for label, a in parity.items()
+    ],
+    ["engine", "arithmetic", "largest difference", "allowed", "within", "labels agree", "labels that differ"],
 )  # fmt: skip
 for label, a in parity.items():
     for d in a.differing:
         names = classifier.label_names
-        print(f"{label}, text {d.index}: {names[d.expected]} became {names[d.actual]}; PyTorch's margin was {d.margin:.4f}")
-accuracy = data.accuracy(expected.argmax(1), data.Texts(
-    texts.texts[:EVALUATED], texts.labels[:EVALUATED], texts.label_names, texts.source), classifier.label_names)  # fmt: skip
+        print(f"{label}, text {d.index}: {names[d.expected]} became {names[d.actual]}; margin {d.margin:.4f}")
+right = data.Texts(texts.texts[:EVALUATED], texts.labels[:EVALUATED], texts.label_names, texts.source)
+accuracy = data.accuracy(expected.argmax(1), right, classifier.label_names)
 if accuracy is not None:
     print(f"PyTorch's own accuracy on these texts: {accuracy:.1%}")
 
@@ -1038,10 +1044,10 @@ if accuracy is not None:
 """
 ### What FP16 means here, and what it does not
 
-FP16 ends at 65,504. A CPU has little FP16 arithmetic, so ONNX Runtime *stores* tensors in FP16 there and *computes* in FP32. Such a run
-cannot show an overflow in the middle of a computation. The reference evaluator of ONNX rounds after every operator, as FP16 hardware
-does; it is slow and honest. A planted overflow tells the two apart: `x * 300 * 300 / 300 / 300` is `x` on paper, and passes through
-90,000 on the way.
+FP16 ends at 65,504. A CPU has little FP16 arithmetic, so ONNX Runtime *stores* tensors in FP16 there and
+*computes* in FP32. Such a run cannot show an overflow in the middle of a computation. The reference evaluator
+of ONNX rounds after every operator, as FP16 hardware does; it is slow and honest. A planted overflow tells
+the two apart: `x * 300 * 300 / 300 / 300` is `x` on paper, and passes through 90,000 on the way.
 """
 
 # %% tags=["overflow"]
@@ -1052,36 +1058,27 @@ x = np.array([0.25, 1.0, 2.0], np.float16)
 by_engine = Inference(overflow_plan.path)(x=x)["y"]
 by_reference = precision.true_fp16_outputs(planted, {"x": x})["y"]
 caption("overflow", EXACT, "the same FP16 graph twice. On paper y = x.")
-display(
-    pd.DataFrame(
-        {
-            "x": x,
-            f"y: {active.engine} ({arithmetic['FP16']})": by_engine,
-            f"y: {precision.TRUE_FP16}": by_reference,
-        }
-    ).style.hide(axis="index")
-)
-verdict = "passes" if np.array_equal(by_engine, x) else "does not return x"
-print(f"{active.engine}: {verdict}.   {precision.TRUE_FP16}: {precision.first_non_finite(planted, {'x': x})}")
+show({"x": x, f"y, {active.engine} ({arithmetic['FP16']})": by_engine, f"y, {precision.TRUE_FP16}": by_reference})
+print(f"{active.engine}: {'passes' if np.array_equal(by_engine, x) else 'does not return x'}.")
+print(f"{precision.TRUE_FP16}: {precision.first_non_finite(planted, {'x': x})}.")
 
 # %% tags=["true-fp16"]
 if classifier.size == "small":
     rows = 64
     feeds = {"input_ids": encoded.input_ids[:rows], "attention_mask": encoded.attention_mask[:rows]}
-    true_fp16 = benchmark.agreement(expected[:rows], precision.true_fp16_outputs(onnx_fp16, feeds)["logits"])
-    stored = benchmark.agreement(expected[:rows], runners["FP16"](**feeds))
+    both = {
+        arithmetic["FP16"]: runners["FP16"](**feeds),
+        precision.TRUE_FP16: precision.true_fp16_outputs(onnx_fp16, feeds)["logits"],
+    }
     caption("true-fp16", EXACT, f"our FP16 graph on {rows} texts, both ways, against PyTorch FP32.")
-    display(
-        pd.DataFrame(
-            [
-                (name, f"{a.max_abs_diff:.1e}", f"{a.label_agreement:.1%}")
-                for name, a in ((arithmetic["FP16"], stored), (precision.TRUE_FP16, true_fp16))
-            ],
-            columns=["arithmetic", "largest difference", "labels agree"],
-        ).style.hide(axis="index")
+    against = {name: benchmark.agreement(expected[:rows], logits) for name, logits in both.items()}
+    show(
+        [(name, f"{a.max_abs_diff:.1e}", f"{a.label_agreement:.1%}") for name, a in against.items()],
+        ["arithmetic", "largest difference", "labels agree"],
     )
-    broken = precision.first_non_finite(onnx_fp16, feeds)
-    print("First operator without a finite result in true FP16:", broken or "none")
+    print(
+        "First operator without a finite result in true FP16:", precision.first_non_finite(onnx_fp16, feeds) or "none"
+    )
 else:
     print("Left out at full size: the reference evaluator would need hours.")
 
@@ -1089,16 +1086,18 @@ else:
 """
 ### The edges of a profile
 
-The FP32 plan was built for batches 16 to 128. What does `context.set_input_shape` return for a batch of 129? (A word will do: `True`, `False`,
-`None`, `an exception`.)
+The FP32 plan was built for batches 16 to 128. What does `context.set_input_shape` return for a batch of 129?
+(A word will do: `True`, `False`, `None`, `an exception`.)
 """
 
 # %% tags=["predict-4"]
 predict("set_input_shape for a batch of 129 returns", "an exception")
 
+
 # %% tags=["batch-limits"]
 def try_batches(inference, sizes):
     """What set_input_shape answers for each batch size, and TensorRT's words where it refuses."""
+    inference.log.echo = False  # the words are in the table
     rows = []
     for size in sizes:
         inference.log.lines.clear()
@@ -1109,19 +1108,19 @@ def try_batches(inference, sizes):
 
 caption("batch-limits", EXACT, f"the {main} engine, profile 16 to 128.")
 limits = try_batches(engines[main], (15, 16, 17, 128, 129))
-with pd.option_context("display.max_colwidth", None):
-    display(limits.style.hide(axis="index"))
+show(limits)
 reveal("set_input_shape for a batch of 129 returns", limits.set_index("batch").loc[129, "set_input_shape returns"])
 
 # %% [markdown] tags=["wide-text"]
 """
-So the tail of our texts would have been lost: batches of 16 leave 4 rows, fewer than the minimum. A wider profile is the remedy. The same
-network, built for 1 to 128, serves any of these sizes with one engine, and nothing is rebuilt. The right-hand columns prove it.
+So the tail of our texts would have been lost: batches of 16 leave 4 rows, fewer than the minimum. A wider
+profile is the remedy. The same network, built for 1 to 128, serves any of these sizes with one engine, and
+nothing is rebuilt. The right-hand columns prove it.
 """
 
 # %% tags=["batch-range"]
 # one of the four engines that were built above for their memory
-wide = Inference(by_top[128].path)
+wide = Inference(by_top[128].path, echo=False)
 engine_before, wide_run = wide.engine, trt_runner(wide)
 rows = []
 for size in (0, 1, 16, 17, 100, 128, 129):
@@ -1133,12 +1132,12 @@ for size in (0, 1, 16, 17, 100, 128, 129):
         rows.append((size, "served", f"{logits.shape}", f"{worst:.1e}", ""))
     except ValueError as error:
         rows.append((size, "refused", "", "", " ".join(wide.log.texts("ERROR")) or str(error)))
-caption("batch-range", EXACT, f"one engine, profile 1 to 128; the same engine object throughout: {wide.engine is engine_before}.")
-display(
-    pd.DataFrame(rows, columns=["batch", "", "logits", "largest difference to PyTorch", "TensorRT's words"]).style.hide(
-        axis="index"
-    )
+caption(
+    "batch-range",
+    EXACT,
+    f"one engine, profile 1 to 128; the same engine object throughout: {wide.engine is engine_before}.",
 )
+show(rows, ["batch", "", "logits", "largest difference to PyTorch", "TensorRT's words"])
 
 # %% [markdown] tags=["step-6"]
 """
@@ -1146,9 +1145,10 @@ display(
 
 ### TODO 7: a fair benchmark (about 15 minutes)
 
-Here is a benchmark of the kind that one finds. It runs, its numbers look precise, and it is unfair in five ways. The table below
-shows what it makes the device do, beside what a batch needs.
+Here is a benchmark of the kind that one finds. It runs, its numbers look precise, and it is unfair in five
+ways. The table below shows what it makes the device do, beside what a batch needs.
 """
+
 
 # %% tags=["found-benchmark"]
 def found_benchmark(inference, batches, batch_size):
@@ -1180,7 +1180,7 @@ if active.name == "simulator":
         count = events["op"].value_counts()
         size = events.groupby("op")["nbytes"].sum()
         return {
-            "allocations (device and pinned)": count.get("alloc", 0) + count.get("host_alloc", 0),
+            "allocations, device and pinned": count.get("alloc", 0) + count.get("host_alloc", 0),
             "copies to the device": count.get("htod", 0),
             "bytes to the device": size.get("htod", 0),
             "copies back": count.get("dtoh", 0),
@@ -1189,8 +1189,11 @@ if active.name == "simulator":
             "executions": count.get("execute", 0),
         }
 
-    caption("found-benchmark", EXACT, "device work for three batches (16, 16 and 4 rows), by the benchmark and as needed.")
-    display(pd.DataFrame({"found benchmark": totals(seen), "needed": totals(needed)}).style.format("{:,}"))
+    caption(
+        "found-benchmark", EXACT, "device work for three batches (16, 16 and 4 rows), by the benchmark and as needed."
+    )
+    frame = pd.DataFrame({"found benchmark": totals(seen), "needed": totals(needed)})
+    show(frame.rename_axis("work of the device").reset_index())
 else:  # pragma: no cover - needs a GPU
     claimed = found_benchmark(found, tail, 16)
 
@@ -1200,7 +1203,8 @@ Find the five before you open the list:
 
 <details><summary>The five</summary>
 
-1. Memory is allocated for each batch. (Emptying PyTorch's cache before each timed batch is the same bias against the other side.)
+1. Memory is allocated for each batch. (Emptying PyTorch's cache before each timed batch is the same bias
+   against the other side.)
 2. Inputs go to the device, back to the host, and up again; the engine is charged for the detour.
 3. Whole buffers are copied: 128 rows for a batch of 16.
 4. The smaller last batch counts as a full one.
@@ -1208,14 +1212,17 @@ Find the five before you open the list:
 
 </details>
 
-Write `fair_benchmark(run, batches, seconds)`. `run(input_ids, attention_mask)` does one whole inference, host to host, and is done when it
-returns: the same for PyTorch and TensorRT.
+Write `fair_benchmark(run, batches, seconds)`. `run(input_ids, attention_mask)` does one whole inference, host
+to host, and is done when it returns: the same for PyTorch and TensorRT.
 
 * Warm up: run each *shape* that occurs at least twice before the clock starts.
-* Then time one batch after the other, from the first again after the last, until `seconds` have passed, and at least 5 in all.
-* Return a dictionary: `median_ms`, `p5_ms`, `p95_ms` of the times of a batch, `runs` (how many were timed), `samples` (rows in them, each
-  batch with the rows that it has) and `samples_per_second` (samples by the sum of the times).
+* Then time one batch after the other, from the first again after the last, until `seconds` have passed, and
+  at least 5 in all.
+* Return a dictionary: `median_ms`, `p5_ms`, `p95_ms` of the times of a batch, `runs` (how many were timed),
+  `samples` (rows in them, each batch with the rows that it has) and `samples_per_second` (samples by the sum
+  of the times).
 """
+
 
 # %% tags=["todo-benchmark"]
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
@@ -1243,184 +1250,129 @@ check("ex1/benchmark", fair_benchmark)
 # %% tags=["benchmarks-compared"]
 fair = fair_benchmark(wide_run, tail)
 caption("benchmarks-compared", TIMED, f"the same engine and the same three batches. Run by {active.engine}.")
-display(
-    pd.DataFrame(
-        [
-            ("found benchmark", claimed),
-            ("your fair benchmark", fair["samples_per_second"]),
-            ("the library's (helpers.benchmark)", benchmark.measure("wide", wide_run, tail).samples_per_second),
-        ],
-        columns=["benchmark", "samples/s"],
-    )
-    .style.format(precision=0, thousands=",")
-    .hide(axis="index")
+show(
+    [
+        ("found benchmark", claimed),
+        ("your fair benchmark", fair["samples_per_second"]),
+        ("the library's, helpers.benchmark", benchmark.measure("wide", wide_run, tail).samples_per_second),
+    ],
+    ["benchmark", "samples/s"],
 )
 
 # %% [markdown] tags=["results-text"]
 """
 ### All configurations
 
-The library's benchmark does what yours does and adds one precaution: the candidates take turns, so that a machine that slows down halfway
-does so for all of them. Mind the name of the engine. Without a GPU the rows below compare PyTorch on a CPU with ONNX Runtime on the same CPU;
-**they say nothing about TensorRT's speed**, and no speed-up is derived from them.
+The library's benchmark does what yours does and adds one precaution: the candidates take turns, so that a
+machine that slows down halfway does so for all of them. Mind the name of the engine. Without a GPU the rows
+below compare PyTorch on a CPU with ONNX Runtime on the same CPU; **they say nothing about TensorRT's speed**,
+and no speed-up is derived from them.
 """
 
 # %% tags=["results"]
 TITLE = "ONNX Runtime on CPU behind TensorRT's API" if active.name == "simulator" else active.engine
 
 
-def compare(loader, chosen):
-    """Time PyTorch and the chosen engines on one loader, in turns."""
+def compare(batches, chosen):
+    """Time PyTorch and the chosen engines on the same batches, in turns."""
     candidates = [benchmark.Candidate(label, run, torch_engine) for label, run in pytorch.items()]
     candidates += [benchmark.Candidate(f"{TITLE}, {label}", runners[label], active.engine) for label in chosen]
-    return benchmark.compare(candidates, loader)
+    return benchmark.compare(candidates, batches)
 
 
 short_labels = [label for label in ("FP32", "FP16") if label in runners]
 measured = []
 for size in BATCHES:
-    # the profile begins at 16 rows: the tail of 4 is left out, not counted as 16
-    whole_batches = [batch for batch in loaders[size] if len(batch[0]) >= 16]
-    measured += compare(whole_batches, short_labels)
+    # the profile begins at 16 rows: a tail of 4 is left out, not counted as 16
+    measured += compare([batch for batch in loaders[size] if len(batch[0]) >= 16], short_labels)
 
 correct = {f"{TITLE}, {label}": parity[label] for label in short_labels}
 results = benchmark.table(measured, correct)
-caption("results", TIMED, "host to host, 64 tokens. Differences and agreement beside each speed: " + EXACT + ".")
-display(
-    results.drop(columns=["kind", "ran on"])
-    .style.format(
-        {"samples/s": "{:,.0f}", "median ms": "{:.2f}", "p5 ms": "{:.2f}", "p95 ms": "{:.2f}", "max |diff|": "{:.1e}",
-         "labels agree": "{:.2%}"}, na_rep="reference",
-    )
-    .hide(axis="index")
-)  # fmt: skip
+caption("results", TIMED, f"host to host, {LENGTH} tokens. The last two columns are *{EXACT}*.")
+show(results.drop(columns=["kind", "ran on"]).rename(columns={"labels agree": "share of labels that agree"}))
 if NO_FP32:  # pragma: no cover - needs a T4
     print(NO_FP32)
 
 # %% tags=["results-plot"]
-hatches = ["", "//", "..", "xx"]
-configurations = list(dict.fromkeys(results["configuration"]))
-figure, both = plt.subplots(1, 2, figsize=(9, 3.4))
-for axes, column, unit in zip(both, ("samples/s", "median ms"), ("texts a second", "latency of a batch, ms"), strict=True):
-    for at, label in enumerate(configurations):
-        rows = results[results["configuration"] == label]
-        places = np.arange(len(rows)) + (at - (len(configurations) - 1) / 2) * 0.8 / len(configurations)
-        spread = None
-        if column == "median ms":
-            spread = [rows["median ms"] - rows["p5 ms"], rows["p95 ms"] - rows["median ms"]]
-        axes.bar(places, rows[column], 0.8 / len(configurations), yerr=spread, label=label, hatch=hatches[at % 4],
-                 color=plt.cm.Blues(0.25 + 0.2 * at), edgecolor="black", capsize=2)  # fmt: skip
-    axes.set_xticks(range(len(BATCHES)), [str(size) for size in BATCHES])
-    axes.set(xlabel="batch size", ylabel=unit)
-both[0].set_title(f"{TIMED}", fontsize="small", loc="left")
-figure.legend(*both[0].get_legend_handles_labels(), loc="lower center", fontsize="small", ncols=1)
-figure.tight_layout(rect=(0, 0.22, 1, 1))
-draw(
-    figure,
-    "Two groups of bars by batch size, texts a second and latency with p5 and p95, for "
-    + "; ".join(configurations)
-    + ". The numbers are in the table above.",
-)
+plots.throughput(results, title=f"Throughput ({TIMED})").show()
+plots.latency(results, title=f"Latency of a batch ({TIMED})").show()
 
 # %% [markdown] tags=["recorded-text"]
 """
 ### Recorded on GPUs
 
-What follows was not measured here. It shows why the baseline needs an FP16 row: on these GPUs most of the gain over FP32 is PyTorch's own,
-from tensor cores. And it shows what a CUDA graph does, which sends all of a batch's kernels with one call: it matters for small batches, where
-launching is the work. TensorRT's rows are empty until somebody has run them.
+What follows was not measured here. It shows why the baseline needs an FP16 row: on these GPUs most of the
+gain over FP32 is PyTorch's own, from tensor cores. And it shows what a CUDA graph does, which sends all of a
+batch's kernels with one call: it matters for small batches, where launching is the work. TensorRT's rows are
+empty until somebody has run them.
 """
 
 # %% tags=["recorded"]
 recorded = json.loads((Path(models.__file__).parents[1] / "assets/recorded/distilbert_gpus.json").read_text())
-caption("recorded", RECORDED, f"{recorded['what']}. Boundaries: {recorded['boundaries']}; {recorded['caution']}.")
-table = pd.DataFrame(
-    [
-        {"GPU": run["gpu"], "tokens": run["tokens"], "engine": row["engine"]}
-        | {f"batch {size}": f"{value:,}" for size, value in row["samples_per_second"].items()}
-        for run in recorded["runs"]
-        for row in run["rows"]
-    ]
-    + [{"GPU": "", "tokens": "", "engine": name, "batch 16": "not yet run"} for name in recorded["not_yet_run"]]
+caption("recorded", RECORDED, f"{recorded['what']}. {recorded['boundaries'].capitalize()}; {recorded['caution']}.")
+rows = [
+    (run["gpu"], run["tokens"], row["engine"], int(size), value)
+    for run in recorded["runs"]
+    for row in run["rows"]
+    for size, value in row["samples_per_second"].items()
+]
+speeds = pd.DataFrame(rows, columns=["GPU", "tokens", "configuration", "batch", "samples/s"])
+wide_table = speeds.pivot_table("samples/s", ["GPU", "tokens", "configuration"], "batch", sort=False)[[16, 32, 64, 128]]
+show(wide_table.add_prefix("batch ").reset_index())
+print("Not yet run:", "; ".join(recorded["not_yet_run"]) + ".")
+at_128 = speeds[speeds["batch"] == 128].set_index(["GPU", "tokens", "configuration"])["samples/s"]
+fp32, fp16, cuda_graph = "PyTorch eager, FP32", "PyTorch eager, FP16", "PyTorch FP16 in a CUDA graph"
+h100, h200 = "NVIDIA H100 80GB HBM3", "NVIDIA H200"
+print(
+    f"H200, 64 tokens, batch 128: eager FP16 over eager FP32: {at_128[h200, 64, fp16] / at_128[h200, 64, fp32]:.1f} times."
 )
-display(table.fillna("").style.hide(axis="index"))
-
-figure, axes = plt.subplots(figsize=(7, 3.2))
-markers = ["o", "s", "^", "D", "v", "P"]
-styles = ["-", "--", "-.", ":", "-", "--"]
-for at, row in enumerate(recorded["runs"][0]["rows"]):
-    sizes = [int(size) for size in row["samples_per_second"]]
-    axes.plot(sizes, list(row["samples_per_second"].values()), markers[at], linestyle=styles[at], color="black",
-              alpha=1 - 0.12 * at, label=row["engine"])  # fmt: skip
-axes.set_xscale("log", base=2)
-axes.set_xticks(list(BATCHES), [str(size) for size in BATCHES])
-axes.set(xlabel="batch size", ylabel="samples a second", title=f"recorded on {recorded['runs'][0]['gpu']}, 64 tokens")
-axes.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1.01, 1))
-figure.tight_layout()
-draw(
-    figure,
-    f"Lines of samples a second by batch size, recorded on an {recorded['runs'][0]['gpu']}: PyTorch FP32 stays near the bottom, FP16 rises "
-    "steeply, and CUDA graphs lift the small batches most. The numbers are in the table above.",
-)
+for tokens in (64, 256):
+    gain = at_128[h100, tokens, cuda_graph] / at_128[h100, tokens, fp16]
+    print(f"H100, {tokens} tokens, batch 128: a CUDA graph over eager FP16: {gain:.2f} times.")
+plots.throughput(speeds[speeds["GPU"] == h200], title=f"Recorded on {h200}, {LENGTH} tokens").show()
 
 # %% [markdown] tags=["memory-text"]
 """
 ### Memory, all of it
 
-"The engine's memory" has five parts, and a budget needs all of them: weights, activations (of each execution context),
-your own input and output buffers (device and pinned host), the CUDA context, and the plan itself while it is being read.
-`engine.device_memory_size_v2` is the second part alone.
+"The engine's memory" has five parts, and a budget needs all of them: weights, activations (of each execution
+context), your own input and output buffers (device and pinned host), the CUDA context, and the plan itself
+while it is being read. `engine.device_memory_size_v2` is the second part alone.
 """
 
+
 # %% tags=["memory"]
-def buffer_bytes(inference):
-    return sum(buffer.host.nbytes for buffer in inference.buffers.values())
-
-
-rows = [
-    (f"PyTorch FP32, batch {size}", classifier.weight_bytes, peak, sum(a.nbytes for a in loaders[size][0]), "follows the batch")
-    for size, peak in torch_peak.items()
-]
+parts = []
+for label, size in torch_peak:
+    weights = classifier.weight_bytes // (2 if label.endswith("FP16") else 1)
+    inputs = sum(array.nbytes for array in loaders[size][0])
+    parts.append((f"{label}, batch {size}", weights, torch_peak[label, size], inputs))
 for label in short_labels:
-    size = engines[label].engine.device_memory_size_v2
-    rows.append((f"TensorRT {label}, any batch", plans[label].weight_bytes, size, buffer_bytes(engines[label]), "at the maximum, always"))
+    reserved = engines[label].engine.device_memory_size_v2
+    buffers = sum(buffer.host.nbytes for buffer in engines[label].buffers.values())
+    parts.append((f"TensorRT {label}, any batch", plans[label].weight_bytes, reserved, buffers))
+columns = ["configuration", "weights", "activations", "inputs and outputs"]
 caption("memory", EXACT, "bytes on the device, without the CUDA context. TensorRT's: from the plan and NVIDIA's log.")
-memory = pd.DataFrame(rows, columns=["", "weights", "activations", "inputs and outputs", "reserved"])
-display(memory.style.format(thousands=",").hide(axis="index"))
-
-figure, axes = plt.subplots(figsize=(7, 2.8))
-left = np.zeros(len(memory))
-for column, hatch, colour in (("weights", "", "white"), ("activations", "//", "lightsteelblue"), ("inputs and outputs", "xx", "grey")):
-    axes.barh(memory[""], mib(memory[column]), left=left, hatch=hatch, color=colour, edgecolor="black", label=column)
-    left += mib(memory[column])
-axes.invert_yaxis()
-axes.set_xlabel("MiB")
-axes.legend(fontsize="small")
-figure.tight_layout()
-draw(
-    figure,
-    "Stacked bars of weights, activations and buffers: PyTorch's activations double with each batch size, TensorRT's engines reserve "
-    "those of their maximum batch throughout. The numbers are in the table above.",
-)
+show(parts, columns)
+plots.memory(pd.DataFrame(parts, columns=columns).melt("configuration", var_name="part", value_name="bytes")).show()
 
 # %% [markdown] tags=["long-measure-text"]
 """
 ### 64 against 256 tokens
 
-Four times the tokens are a little more than four times the work: the attention's part grows with the square. Measured, side by side:
+Four times the tokens are a little more than four times the work: the attention's part grows with the square.
+Measured, side by side:
 """
 
 # %% tags=["lengths-compared"]
-encoded_long = data.encode(tokenizer, texts.texts[:256], LONG)
-long_loader = data.batches(encoded_long, 32)
+some = texts.texts[:256]
+short = benchmark.table(compare(data.batches(data.encode(tokenizer, some, LENGTH), 32), short_labels))
 long_labels = [f"{label}, 256 tokens" for label in short_labels]
-long = benchmark.table(compare(long_loader, long_labels))
-short = results[results["batch"] == 32].reset_index(drop=True)
-ratio = flop_per_text(LONG, config.n_layers, config.dim, config.hidden_dim) / flop_per_text(
-    LENGTH, config.n_layers, config.dim, config.hidden_dim
+long = benchmark.table(compare(data.batches(data.encode(tokenizer, some, LONG), 32), long_labels))
+caption(
+    "lengths-compared", TIMED, f"batch 32. The work of a text grows by {work[LONG] / work[LENGTH]:.2f} (calculated)."
 )
-caption("lengths-compared", TIMED, f"batch 32. The work of a text grows by {ratio:.2f} (calculated).")
-lengths_compared = pd.DataFrame(
+show(
     {
         "configuration": short["configuration"],
         "64 tokens, samples/s": short["samples/s"],
@@ -1428,151 +1380,171 @@ lengths_compared = pd.DataFrame(
         "times slower": short["samples/s"] / long["samples/s"],
     }
 )
-display(lengths_compared.style.format(precision=2, thousands=",").hide(axis="index"))
 
 # %% tags=["break-even"]
+BASELINE = 900  # samples a second of the scenario's T4, from [capacity]
 caption(
-    "break-even", "calculated",
-    f"samples until a build has paid for itself, for a build of {plans[main].seconds:.2f} s ({TIMED}) and a baseline of 900 samples/s (the "
-    "scenario's). The speed-ups are assumptions, none is measured here.",
-)  # fmt: skip
-display(
-    pd.DataFrame(
-        [
-            {"assumed speed-up": factor}
-            | {
-                f"build of {seconds:,.1f} s": f"{seconds / (1 / 900 - 1 / (900 * factor)):,.0f}"
-                for seconds in (plans[main].seconds, 60.0, 600.0)
-            }
-            for factor in (1.1, 1.5, 2.0, 3.33)
-        ]
-    ).style.hide(axis="index").format({"assumed speed-up": "{:g}"})
+    "break-even",
+    "calculated",
+    f"samples until a build has paid for itself. The first build time is *{TIMED}*; a baseline of {BASELINE} samples/s "
+    "and the speed-ups are assumptions, none of them measured here.",
+)
+show(
+    [
+        {"assumed speed-up": f"{factor:g}"}
+        | {
+            f"build of {seconds:,.1f} s": seconds / (1 / BASELINE - 1 / (BASELINE * factor))
+            for seconds in (plans[main].seconds, 60.0, 600.0)
+        }
+        for factor in (1.1, 1.5, 2.0, 3.33)
+    ],
 )
 
 # %% [markdown] tags=["questions"]
 """
 ## Five questions
 
-Answer in a few sentences, and cite the number from the cell that is named. An answer without its number is worth half.
+Answer in a few sentences, and cite the number from the cell that is named. An answer without its number is
+worth half.
 """
 
 # %% [markdown] tags=["question-1"]
 """
-**1. Memory.** Your service almost always sends batches of 32. A colleague built the plan for a maximum of 256, "to be safe". What does that
-cost, when is it right all the same, and when is PyTorch's way (allocate what the batch needs) the better one? *Cite [build-memory].*
+**1. Memory.** Your service almost always sends batches of 32. A colleague built the plan for a maximum of
+256, "to be safe". What does that cost, when is it right all the same, and when is PyTorch's way (allocate
+what the batch needs) the better one? *Cite [build-memory].*
 """
 
 # %% [markdown] tags=["answer-1"]
 """
-Activation memory is reserved for the profile's largest shape and does not shrink for smaller batches. The table [build-memory] shows it
-in proportion to the maximum batch: the plan for 256 reserves eight times what the plan for 32 does, for each execution context, and the
-input and output buffers grow likewise. The weights stay the same. Seven eighths of the reservation lie idle; on a T4 with several models, or
-several contexts, that decides what fits. It is right where bursts really fill such batches and where latency must not depend on an
-allocation that may fail. PyTorch's way suits shapes that vary widely and rarely reach the top, and GPUs shared with others. The middle way is
-two profiles, or two plans.
+Activation memory is reserved for the profile's largest shape and does not shrink for smaller batches. In
+[build-memory] the column "against max batch 32" says how many times as much the plan for 256 reserves as the
+plan for 32, for each execution context; the last doubling doubles it, the earlier ones may cost less, because
+the builder picks other kernels for small maxima. Input and output buffers grow with the maximum batch,
+weights do not. All that lies above the first row is idle in this service; on a T4 with several models, or
+several contexts, it decides what fits. It is right where bursts really fill such batches and where latency
+must not depend on an allocation that may fail. PyTorch's way suits shapes that vary widely and rarely reach
+the top, and GPUs shared with others. The middle way is two profiles, or two plans.
 """
 
 # %% [markdown] tags=["guide-1"]
 """
-*Marking guide, 4 points.* 1: reserved at the profile's maximum, whatever the batch. 1: cites [build-memory], activations at 256 against 32
-(a factor of about 8), and says that weights do not grow. 1: a consequence (for each context; what else fits on the GPU). 1: one sound case
-for each way. "TensorRT uses more memory" without proportion: at most 1.
+*Marking guide, 4 points.* 1: reserved at the profile's maximum, whatever the batch. 1: cites [build-memory],
+activations at 256 against 32 (bytes or the factor in the table), and says that weights do not grow. 1: a
+consequence (for each context; what else fits on the GPU). 1: one sound case for each way. "TensorRT uses more
+memory" without proportion: at most 1.
 """
 
 # %% [markdown] tags=["question-2"]
 """
-**2. Precision.** Can FP32 on a T4 reach 3,000 texts a second at 64 tokens, if fusion is perfect? What in the hardware makes FP16 different,
-and what has to be compared with what, so that FP16's share is not credited to TensorRT? *Cite [ceilings], and [recorded] for the last part.*
+**2. Precision.** Can FP32 on a T4 reach 3,000 texts a second at 64 tokens, if fusion is perfect? What in the
+hardware makes FP16 different, and what has to be compared with what, so that FP16's share is not credited to
+TensorRT? *Cite [ceilings], and [recorded] for the last part.*
 """
 
 # %% [markdown] tags=["answer-2"]
 """
-No. [ceilings] gives FP32 1,470 texts a second at the data sheet's peak; fusion saves memory traffic and launches, not multiplications.
-In FP16 the tensor cores multiply small matrices as one operation: 65 instead of 8.1 TFLOP/s, a ceiling of 11,800. Halved bytes help as well
-where bandwidth is the limit. To credit TensorRT fairly, compare its FP16 with PyTorch's FP16: in [recorded], PyTorch alone gains a factor of
-about seven from FP32 to FP16 at batch 128 on an H200. Only what is left beyond that belongs to an engine.
+No. [ceilings] gives FP32 1,470 texts a second at the data sheet's peak; fusion saves memory traffic and
+launches, not multiplications. In FP16 the tensor cores multiply small matrices as one operation: 65 instead
+of 8.1 TFLOP/s, a ceiling of 11,800. Halved bytes help as well where bandwidth is the limit. To credit
+TensorRT fairly, compare its FP16 with PyTorch's FP16: in [recorded], PyTorch alone gains a factor of about
+seven from FP32 to FP16 at batch 128 on an H200. Only what is left beyond that belongs to an engine.
 """
 
 # %% [markdown] tags=["guide-2"]
 """
-*Marking guide, 4 points.* 1: no, with 1,470 from [ceilings]. 1: fusion does not reduce the multiplications. 1: tensor cores, with 65 against 8.1
-TFLOP/s or 11,800. 1: FP16 against FP16, with figures of [recorded] (52,606 against 7,314 or any such pair). An answer that takes a CPU time of
-this notebook for a statement about FP16 on a GPU: at most 2.
+*Marking guide, 4 points.* 1: no, with 1,470 from [ceilings]. 1: fusion does not reduce the multiplications.
+1: tensor cores, with 65 against 8.1 TFLOP/s or 11,800. 1: FP16 against FP16, with figures of [recorded]
+(52,606 against 7,314 or any such pair). An answer that takes a CPU time of this notebook for a statement
+about FP16 on a GPU: at most 2.
 """
 
 # %% [markdown] tags=["question-3"]
 """
-**3. The build.** PyTorch is ready when the weights are loaded; a plan has to be built. When is that worth it, in requests? Why can PyTorch
-not do in its first call what the builder does? *Cite [builds] and [break-even].*
+**3. The build.** PyTorch is ready when the weights are loaded; a plan has to be built. When is that worth it,
+in requests? Why can PyTorch not do in its first call what the builder does? *Cite [builds] and [break-even].*
 """
 
 # %% [markdown] tags=["answer-3"]
 """
-A build of $T$ seconds has paid for itself after $N = T / (t_\\text{before} - t_\\text{after})$ samples, with the seconds a sample takes before and
-after. [builds] gives the seconds of our build, [break-even] the samples for assumed speed-ups: few for a service, for ten minutes of
-build and a speed-up of 1.1 millions. It pays for models that stay the same for days and run on one kind of GPU; it does not for experiments,
-frequent updates or a handful of requests. The builder may take its time and knows the whole graph, the shapes and the GPU: it fuses across
-operators, plans all memory, and tries kernels. Eager PyTorch sees one operator at a time and must answer at once; when it compiles
-(`torch.compile`), it pays a build step too, and gains in the same way.
+A build of T seconds has paid for itself after T / (a − b) samples, where a and b are the seconds that a
+sample takes before and after. [builds] gives the seconds of our build, [break-even] the samples for assumed
+speed-ups: few for a service, for ten minutes of build and a speed-up of 1.1 millions. It pays for models that
+stay the same for days and run on one kind of GPU; it does not for experiments, frequent updates or a handful
+of requests. The builder may take its time and knows the whole graph, the shapes and the GPU: it fuses across
+operators, plans all memory, and tries kernels. Eager PyTorch sees one operator at a time and must answer at
+once; when it compiles (`torch.compile`), it pays a build step too, and gains in the same way.
 """
 
 # %% [markdown] tags=["guide-3"]
 """
-*Marking guide, 4 points.* 1: break-even as build time divided by the time saved a sample. 1: cites the build's seconds from [builds] and a number
-from [break-even], naming its assumption. 1: when it pays and when not. 1: whole graph, known shapes and GPU ahead of time, against operator by operator.
+*Marking guide, 4 points.* 1: break-even as build time divided by the time saved a sample. 1: cites the
+build's seconds from [builds] and a number from [break-even], naming its assumption. 1: when it pays and when
+not. 1: whole graph, known shapes and GPU ahead of time, against operator by operator.
 """
 
 # %% [markdown] tags=["question-4"]
 """
-**4. Dynamic batches.** What happens with 15, 16, 17, 128 and 129 rows under the profile 16 / 32 / 128? Quote the replies. Are all allowed
-sizes equally fast? What would you do with the four rows at the end of our texts? *Cite [batch-limits] and [batch-range].*
+**4. Dynamic batches.** What happens with 15, 16, 17, 128 and 129 rows under the profile 16 / 32 / 128? Quote
+the replies. Are all allowed sizes equally fast? What would you do with the four rows at the end of our texts?
+*Cite [batch-limits] and [batch-range].*
 """
 
 # %% [markdown] tags=["answer-4"]
 """
-16, 17 and 128 are accepted; `set_input_shape` returns `True` and nothing is rebuilt. For 15 and 129 it returns `False`, and the log says, as quoted in
-[batch-limits], that the dimension "does not satisfy any optimization profiles", with the valid range [16,64]..[128,64]. It raises nothing: a program
-that ignores the reply computes with the shape of the call before. Allowed sizes are not equally fast, because kernels were chosen for 32; far from it
-they may be second best. The last four rows need a profile from 1, as in [batch-range], where one engine serves 1, 16, 17, 100 and 128; or they are
-padded to 16 and the surplus is thrown away.
+16, 17 and 128 are accepted; `set_input_shape` returns `True` and nothing is rebuilt. For 15 and 129 it
+returns `False`, and the log says, as quoted in [batch-limits], that the dimension "does not satisfy any
+optimization profiles", with the valid range [16,64]..[128,64]. It raises nothing: a program that ignores the
+reply computes with the shape of the call before. Allowed sizes are not equally fast, because kernels were
+chosen for 32; far from it they may be second best. The last four rows need a profile from 1, as in
+[batch-range], where one engine serves 1, 16, 17, 100 and 128; or they are padded to 16 and the surplus is
+thrown away.
 """
 
 # %% [markdown] tags=["guide-4"]
 """
-*Marking guide, 4 points.* 1: right verdict for all five sizes. 1: quotes the log's sentence or the returned `False` from [batch-limits], and that no
-exception comes. 1: kernels are chosen for the usual shape. 1: a profile from 1 or padding. "TensorRT rebuilds the engine": 0 for the first two points.
+*Marking guide, 4 points.* 1: right verdict for all five sizes. 1: quotes the log's sentence or the returned
+`False` from [batch-limits], and that no exception comes. 1: kernels are chosen for the usual shape. 1: a
+profile from 1 or padding. "TensorRT rebuilds the engine": 0 for the first two points.
 """
 
 # %% [markdown] tags=["question-5"]
 """
-**5. Longer texts.** From 64 to 256 tokens: how does the work grow, how did the time here, and what would you expect of the *ratio* between TensorRT FP16 and
-PyTorch on a GPU? What would you have to run to know? *Cite [lengths-compared], and [recorded] for the expectation.*
+**5. Longer texts.** From 64 to 256 tokens: how does the work grow, how did the time here, and what would you
+expect of the *ratio* between TensorRT FP16 and PyTorch on a GPU? What would you have to run to know? *Cite
+[lengths-compared], and [recorded] for the expectation.*
 """
 
 # %% [markdown] tags=["answer-5"]
 """
-At full size the work grows from 5.51 to 22.95 GFLOP, a factor of 4.16: four for the tokens, the rest for the attention, whose share grows with the square.
-For the model that ran, [lengths-compared] gives the calculated factor in its caption and the measured ones in its last column; those are times of this machine and
-say nothing of a GPU. On a GPU the larger products fill the tensor cores better, so FP16 gains on FP32. Against PyTorch *in FP16* I expect a smaller advantage:
-launch overhead, which an engine removes, is a smaller share of longer work. [recorded] points that way for CUDA graphs on an H100: at batch 128 the graph more than doubles
-eager FP16 at 64 tokens (59,466 against 26,316) and brings nothing at 256 (15,437 against 15,951). To know, run PyTorch FP16 and TensorRT FP16 at both lengths in one
-benchmark on one GPU; that row reads *not yet run*.
+At full size the work grows from 5.51 to 22.95 GFLOP, a factor of 4.16: four for the tokens, the rest for the
+attention, whose share grows with the square. For the model that ran, [lengths-compared] gives the calculated
+factor in its caption and the measured ones in its last column; those are times of this machine and say
+nothing of a GPU. On a GPU the larger products fill the tensor cores better, so FP16 gains on FP32. Against
+PyTorch *in FP16* I expect a smaller advantage: launch overhead, which an engine removes, is a smaller share
+of longer work. [recorded] points that way for CUDA graphs on an H100: at batch 128 the graph more than
+doubles eager FP16 at 64 tokens (59,466 against 26,316) and brings nothing at 256 (15,437 against 15,951). To
+know, run PyTorch FP16 and TensorRT FP16 at both lengths in one benchmark on one GPU; that row reads *not yet
+run*.
 """
 
 # %% [markdown] tags=["guide-5"]
 """
-*Marking guide, 4 points.* 1: more than fourfold, with the reason. 1: cites measured factors of [lengths-compared] as this machine's. 1: a reasoned expectation, in
-either direction if the argument holds (fuller tensor cores raise it against FP32; launch overhead shrinks against FP16). 1: names the comparison that would
-decide, or that no such row was recorded. A claim about TensorRT's speed-up from this notebook's CPU times: at most 1.
+*Marking guide, 4 points.* 1: more than fourfold, with the reason. 1: cites measured factors of
+[lengths-compared] as this machine's. 1: a reasoned expectation, in either direction if the argument holds
+(fuller tensor cores raise it against FP32; launch overhead shrinks against FP16). 1: names the comparison
+that would decide, or that no such row was recorded. A claim about TensorRT's speed-up from this notebook's
+CPU times: at most 1.
 """
 
 # %% [markdown] tags=["last-cell-text"]
 """
 ## On your own
 
-No scaffold, no points. Below is another graph: it compares pairs of vectors, its inputs are called `left` and `right`, they are FP32, and there is no token in
-sight. Take it the whole way with what you have written: ONNX, plan for 1 to 64 pairs of width 32, inference with 1, 7 and 64 pairs, and a comparison with NumPy.
-If your functions ask the network and the engine for names, shapes and types, none of them has to change.
+No scaffold, no points. Below is another graph: it compares pairs of vectors, its inputs are called `left` and
+`right`, they are FP32, and there is no token in sight. Take it the whole way with what you have written:
+ONNX, plan for 1 to 64 pairs of width 32, inference with 1, 7 and 64 pairs, and a comparison with NumPy. If
+your functions ask the network and the engine for names, shapes and types, none of them has to change.
 """
 
 # %% tags=["last-cell"]
@@ -1603,16 +1575,21 @@ for pairs in (1, 7, 64):
 """
 ## Where to go next
 
-* **Several profiles in one plan**: one for single texts, one for batches of 32, one for 256 tokens; `context.set_optimization_profile_async` chooses. It answers question 1
-  without a compromise.
-* **Auto-tuning**: TensorRT 10 and 11 time candidate kernels during the build. `config.builder_optimization_level` says how long they may look, a timing cache makes the
-  second build quick.
-* **TensorRT-LLM**: text generation adds a cache of keys and values, batches that change while they run, and sampling. Exercise 2 begins with what a decoding loop does to an
-  engine; TensorRT-LLM is where it leads at work.
+* **Several profiles in one plan**: one for single texts, one for batches of 32, one for 256 tokens;
+  `context.set_optimization_profile_async` chooses. It answers question 1 without a compromise.
+* **Auto-tuning**: TensorRT 10 and 11 time candidate kernels during the build.
+  `config.builder_optimization_level` says how long they may look, a timing cache makes the second build
+  quick.
+* **TensorRT-LLM**: text generation adds a cache of keys and values, batches that change while they run, and
+  sampling. Exercise 2 begins with what a decoding loop does to an engine; TensorRT-LLM is where it leads at
+  work.
 
-What to carry out of here: derive the ceiling before you optimise; look at every return value; read nothing before the stream is done; copy what the batch has; compare with a
-baseline in the same precision; and put the name of the engine and the GPU beside every number.
+What to carry out of here: derive the ceiling before you optimise; look at every return value; read nothing
+before the stream is done; copy what the batch has; compare with a baseline in the same precision; and put the
+name of the engine and the GPU beside every number.
 """
 
 # %% tags=["time-taken"]
-print(f"This run of the notebook took {time.perf_counter() - STARTED:.0f} s, with {BENCH_SECONDS:g} s a benchmark point.")
+print(
+    f"This run of the notebook took {time.perf_counter() - STARTED:.0f} s, with {BENCH_SECONDS:g} s a benchmark point."
+)

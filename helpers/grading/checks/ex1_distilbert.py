@@ -94,7 +94,7 @@ def _unknown_operator() -> bytes:
 def _quiet_logger() -> Any:
     import tensorrt as trt
 
-    class Quiet(trt.ILogger):  # type: ignore[name-defined, misc]
+    class Quiet(trt.ILogger):
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.errors: list[str] = []
@@ -199,7 +199,7 @@ def _need_context() -> None:
     import pycuda.driver as cuda
 
     if cuda.Context.get_current() is None:
-        import pycuda.autoprimaryctx
+        import pycuda.autoprimaryctx  # noqa: F401
 
 
 def _batch(rows: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -306,12 +306,15 @@ def _export(export_onnx: Callable[..., Any], report: Report) -> None:
             and all(t.type.tensor_type.elem_type == onnx.TensorProto.INT64 for t in inputs.values()),
             0.5,
             f"inputs {sorted(inputs)}, outputs {sorted(outputs)}",
-            "input_names=[...] and output_names=[...]; an input that is missing may be the same tensor as the other one.",
+            "input_names=[...] and output_names=[...]; a missing input may be the same tensor as the other.",
         )
         if not named:
             return
         fixed = [
-            f"{name} axis {axis} is {dim}" for name in names for axis, dim in enumerate(_dims(inputs[name])) if dim_fixed(dim)
+            f"{name} axis {axis} is {dim}"
+            for name in names
+            for axis, dim in enumerate(_dims(inputs[name]))
+            if _fixed(dim)
         ]
         report.expect(
             "batch and sequence of both inputs are dynamic",
@@ -323,7 +326,7 @@ def _export(export_onnx: Callable[..., Any], report: Report) -> None:
         shape = _dims(outputs["logits"])
         report.expect(
             f"logits are [batch, {_LABELS}]: a dynamic batch and no sequence axis",
-            len(shape) == 2 and dim_fixed(shape[0]) is False and shape[1] == _LABELS,
+            len(shape) == 2 and not _fixed(shape[0]) and shape[1] == _LABELS,
             1.0,
             f"logits are {shape}",
             "a classifier gives one row a text; only axis 0 follows the input.",
@@ -335,11 +338,11 @@ def _export(export_onnx: Callable[..., Any], report: Report) -> None:
                 not problem,
                 1.0,
                 problem,
-                "a size that became a constant shows up here: use symbolic dimensions and an example batch of 2 or more.",
+                "a size that became a constant shows up here; use an example batch of 2 or more.",
             )
 
 
-def dim_fixed(dim: str | int) -> bool:
+def _fixed(dim: str | int) -> bool:
     """Whether a dimension of an ONNX tensor is a number (or missing) and not a name."""
     return not isinstance(dim, str)
 
@@ -570,7 +573,12 @@ def _buffers(allocate_buffers: Callable[..., Any], report: Report) -> None:
 
     _need_context()
     plan = _plan(_three_inputs(), (1, 4), (4, 8), (12, 10))
-    needed = {"tokens": (120, np.int64), "mask": (120, np.int64), "weights": (120, np.float32), "score": (12, np.float16)}
+    needed = {
+        "tokens": (120, np.int64),
+        "mask": (120, np.int64),
+        "weights": (120, np.float32),
+        "score": (12, np.float16),
+    }
     runtime = trt.Runtime(_quiet_logger())
     engine = runtime.deserialize_cuda_engine(plan)
     context = engine.create_execution_context()
@@ -602,7 +610,7 @@ def _buffers(allocate_buffers: Callable[..., Any], report: Report) -> None:
         not small,
         1.0,
         ", ".join(f"{name} has {size} elements, needs {needed[name][0]}" for name, size in small.items()),
-        "set the largest shape (get_tensor_profile_shape(name, 0)[2]) for all inputs, then context.get_tensor_shape(name).",
+        "set the largest shape, get_tensor_profile_shape(name, 0)[2], for all inputs; then ask the context.",
     )
     if not _simulated():  # pragma: no cover - needs a GPU
         report.skip("host memory is pinned", 1.0, _NO_RECORD)
@@ -622,9 +630,7 @@ def _buffers(allocate_buffers: Callable[..., Any], report: Report) -> None:
     )
     allocated = {event["address"]: event["nbytes"] for event in events if event["op"] == "alloc"}
     sizes = {name: allocated.get(int(buffers[name].device), 0) for name in needed}
-    short = {
-        name: size for name, size in sizes.items() if size < needed[name][0] * np.dtype(needed[name][1]).itemsize
-    }
+    short = {name: size for name, size in sizes.items() if size < needed[name][0] * np.dtype(needed[name][1]).itemsize}
     report.expect(
         "device memory is as large as the largest shape needs",
         not short,
@@ -658,8 +664,8 @@ def _enqueue(enqueue: Callable[..., Any], report: Report) -> None:
         events = _events(before)
         try:
             problem = differs(outputs["scores"], _expected(tokens, mask), 1e-4)
-        except (KeyError, TypeError, IndexError) as error:
-            problem = f"no output 'scores' in what was returned ({words(error)})"
+        except (KeyError, TypeError, IndexError) as absent:
+            problem = f"no output 'scores' in what was returned ({words(absent)})"
         if problem:
             problems.append(f"batch {shape[0]}: {problem}")
         copies.append((shape, events))
@@ -673,10 +679,8 @@ def _enqueue(enqueue: Callable[..., Any], report: Report) -> None:
         "NaN: read before stream.synchronize(). A wrong shape or old rows: set shapes and slice for this batch.",
     )
 
-    refused = _batch(17, 12, 9)
-    error = report.raises(
-        enqueue, good.context, good.buffers, good.stream, {"tokens": refused[0][:, :], "mask": refused[1]}
-    )
+    refused = dict(zip(("tokens", "mask"), _batch(17, 12, 9), strict=True))
+    error = report.raises(enqueue, good.context, good.buffers, good.stream, refused)
     _settle(good)
     report.expect(
         "a batch outside the profile raises an error",
