@@ -129,14 +129,17 @@ def _execute(notebook: Any, folder: Path, progress: bool) -> str | None:
     from tqdm import tqdm
 
     code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
-    bar = tqdm(total=len(code), unit="cell", desc=folder.name, disable=not progress, mininterval=0.5)
+    terminal = sys.stderr.isatty()
+    bar = tqdm(
+        total=len(code), unit="cell", desc=folder.name, disable=not progress, mininterval=0.5 if terminal else 15
+    )
     at = 0
 
     def starts(cell: Any, cell_index: int) -> None:
         nonlocal at
         at = cell_index
         if cell.cell_type == "code":
-            bar.set_postfix_str(_first_line(cell.source)[:48])
+            bar.set_postfix_str(_first_line(cell.source)[:48], refresh=terminal)
 
     def ends(cell: Any, cell_index: int, execute_reply: Any) -> None:
         bar.update()
