@@ -182,15 +182,13 @@ class TensorRTRunner:
 
 
 def _push_context(cuda: Any) -> Any:
-    """Where no context is current in this thread, push PyTorch's (the primary one) and return it; else None.
+    """Where no context is current in this thread, push PyTorch's (the primary one) and return it, else return None.
 
     pycuda's own context (`pycuda.autoinit`) would not be shared with PyTorch.
     """
     cuda.init()
-    try:
-        cuda.Context.get_device()
-    except cuda.LogicError:
-        context = cuda.Device(0).retain_primary_context()
-        context.push()
-        return context
-    return None
+    if cuda.Context.get_current() is not None:
+        return None
+    context = cuda.Device(0).retain_primary_context()
+    context.push()
+    return context

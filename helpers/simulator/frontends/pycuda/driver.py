@@ -479,11 +479,6 @@ def from_device_like(pointer: Any, other: np.ndarray) -> np.ndarray:
     return from_device(pointer, other.shape, other.dtype)
 
 
-class stream_flags:
-    DEFAULT = 0
-    NON_BLOCKING = 1
-
-
 class event_flags:
     DEFAULT = 0
     BLOCKING_SYNC = 1
