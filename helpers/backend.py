@@ -22,7 +22,7 @@ from typing import Any
 from . import environment
 from .environment import BackendUnavailable
 
-__all__ = ["Backend", "BackendUnavailable", "activate", "current", "explain", "record"]
+__all__ = ["Backend", "BackendUnavailable", "activate", "current", "describe_record", "explain", "record"]
 
 
 @dataclass(frozen=True)
@@ -213,6 +213,23 @@ def record(since: int = 0) -> list[dict[str, Any]]:
 
     events: list[dict[str, Any]] = host.current().device.record(since)
     return events
+
+
+def describe_record(since: int = 0) -> str:
+    """The record as text, one event a line: index, what it was, stream, bytes, host memory, tensor, and how long."""
+    lines = []
+    for event in record(since):
+        words = [f"#{event['index']}", event["op"], f"stream {event['stream']}"]
+        words += [f"{event['nbytes']:,} bytes"] if event["nbytes"] else []
+        words += [event[key] for key in ("memory", "waited_for") if event[key]]
+        words += [f"tensor {event['tensor']!r}"] if event["tensor"] else []
+        words += [f"{name} {shape}" for name, shape in (event["shapes"] or {}).items()]
+        if event["finished_ns"]:
+            words.append(f"{(event['finished_ns'] - event['started_ns']) / 1e6:.3f} ms")
+        else:
+            words.append("not run yet")
+        lines.append("  ".join(words))
+    return "\n".join(lines)
 
 
 _told: set[int] = set()

@@ -71,6 +71,30 @@ def test_import_before_activation_is_a_clear_error():
     assert "was imported before backend.activate()" in done.stderr and "Restart the kernel" in done.stderr
 
 
+def test_front_ends_import_without_onnxruntime():
+    done = run(
+        "import sys; sys.modules['onnxruntime'] = None\n"
+        "from helpers.simulator.frontends.pycuda import driver, autoinit\n"
+        "import numpy as np; a = driver.to_device(np.ones(2, np.float32))\n"
+        "print(driver.from_device(a, 2, np.float32))\n"
+        "from helpers.simulator.host import current; print(current().device.engine_load(b'TRTCPLAN'))"
+    )
+    assert "[1. 1.]" in done.stdout, done.stderr
+
+
+def test_a_plan_without_onnxruntime_is_a_clear_error(tmp_path):
+    done = run(
+        "from helpers import backend; backend.activate('simulator', quiet=True)\n"
+        "import sys; sys.modules['onnxruntime'] = None\n"
+        "import tensorrt as trt, onnx; L = trt.Logger(); b = trt.Builder(L); n = b.create_network(0)\n"
+        "text = '<ir_version: 10, opset_import: [\"\": 20]> g (float[4] x) => (float[4] y) { y = Mul(x, x) }'\n"
+        "assert trt.OnnxParser(n, L).parse(onnx.parser.parse_model(text).SerializeToString())\n"
+        "plan = b.build_serialized_network(n, b.create_builder_config())\n"
+        "print(trt.Runtime(L).deserialize_cuda_engine(plan))"
+    )
+    assert "None" in done.stdout and "ONNX Runtime is not installed" in done.stdout + done.stderr, done.stderr
+
+
 def test_explain_and_record_without_a_backend():
     done = run(
         "import numpy as np; from helpers import backend; print(backend.explain(np.zeros(1)), backend.current())"

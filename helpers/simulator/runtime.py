@@ -46,6 +46,12 @@ class _Named:
 
     _native: type
 
+    def __enter__(self) -> Any:  # deprecated in TensorRT, and in every older tutorial
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
     def __getattr__(self, name: str) -> Any:
         cls = type(self).__name__
         if name in _REMOVED:

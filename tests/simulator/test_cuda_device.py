@@ -20,7 +20,7 @@ def gpu(trt):
     """`pycuda.driver`: the real one where it is installed, else our front end over `cuda.bindings`."""
     active = backend.current()
     assert active is not None and "CUDA provider" in active.engine, "no GPU with ONNX Runtime's CUDA provider here"
-    import pycuda.autoprimaryctx  # noqa: F401
+    import pycuda.autoprimaryctx
     import pycuda.driver
 
     print("pycuda:", pycuda.__file__, "| engine:", active.engine)

@@ -106,6 +106,17 @@ def test_record_tells_bytes_memory_and_order(classifier):
     assert times == sorted(times) and events[0]["started_ns"] >= events[3]["enqueued_ns"]
 
 
+def test_record_can_be_printed(classifier):
+    before = len(backend.record())
+    classifier.enqueue(*texts(16))
+    said = backend.describe_record(before).splitlines()
+    assert len(said) == 4 and all(line.endswith("not run yet") for line in said)
+    assert "htod" in said[0] and "8,192 bytes" in said[0] and "pinned" in said[0]
+    assert "input_ids [16, 64]" in said[2] and "logits [16, 2]" in said[2]
+    classifier.stream.synchronize()
+    assert backend.describe_record(before).splitlines()[0].endswith(" ms")
+
+
 # --- the four misuses, named every time ---
 
 
@@ -392,6 +403,11 @@ def test_names_of_the_past_say_what_replaces_them(classifier):
         classifier.engine.create_engine_inspector()
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = classifier.engine.nonsense
+
+
+def test_as_a_context_manager(trt, cuda, plans, log):
+    with trt.Runtime(log.logger) as runtime, runtime.deserialize_cuda_engine(plans["add"]) as engine:
+        assert engine.num_io_tensors == 2
 
 
 def test_serialized_engine_of_the_wrong_type(trt, log):
