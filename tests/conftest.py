@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+# hypothesis' own plugin imports it in the very last hook otherwise, and there compiling it has once met CPython 3.11's
+# "AST constructor recursion depth mismatch" (gh-106905), which costs pytest its closing line.
+import hypothesis  # noqa: F401
 import pytest
 
 

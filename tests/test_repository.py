@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -116,8 +117,9 @@ def test_make_has_the_targets_and_each_is_one_plain_command() -> None:
 
 def test_make_takes_the_environments_python_first() -> None:
     done = subprocess.run(
-        ["make", "-f", "-", "show"],
+        ["make", "-s", "-f", "-", "show"],
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))},
         input="include Makefile\nshow:\n\t@echo $$PATH\n",
         capture_output=True,
         text=True,
