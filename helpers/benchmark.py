@@ -488,9 +488,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seconds = seconds_per_point(options.seconds)
         with ExitStack() as stack:
             return _bench(options, seconds, stack)
-    except (BenchmarkError, RuntimeError, ValueError, OSError) as error:
+    except _explained() as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
+
+
+def _explained() -> tuple[type[Exception], ...]:
+    """What carries a sentence for the user; anything else is a fault of ours and keeps its traceback."""
+    from helpers import backend, engine, export, models, precision
+
+    return (
+        BenchmarkError,
+        OSError,
+        backend.BackendUnavailable,
+        engine.EngineError,
+        export.ExportError,
+        models.ModelError,
+        precision.PrecisionError,
+    )
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

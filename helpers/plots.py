@@ -371,7 +371,7 @@ def _end_labels(axes: Axes, ends: list[list[Any]], gap: float) -> None:
         axes.annotate(
             text, (x, value), xytext=(1.02, place), textcoords=("axes fraction", "data"), color=colour, fontsize=9,
             va="center", weight="bold", annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4},
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0, "relpos": (0, 0.5), "shrinkB": 4},
         )  # fmt: skip
 
 

@@ -288,3 +288,9 @@ def test_bench_runs_every_engine_and_writes_what_it_found(tmp_path, simulator, c
 def test_bench_explains_bad_options(arguments, capsys):
     assert benchmark.main(arguments) == 1
     assert capsys.readouterr().err.startswith("bench: ")
+
+
+def test_bench_explains_an_unknown_model(monkeypatch, capsys):
+    monkeypatch.setenv("MODEL", "huge")
+    assert benchmark.main([]) == 1
+    assert "'huge'" in capsys.readouterr().err

@@ -414,3 +414,17 @@ def test_a_refusal_without_a_reason_says_so():
     assert engine._because(silent, "The builder refused m.onnx", "look") == (
         "The builder refused m.onnx, and gave no reason. To do: look."
     )
+
+
+def test_minimum_optimum_and_maximum_are_run(report, classifier, make_batch):
+    import torch
+
+    from helpers.runtime import TensorRTRunner
+
+    with TensorRTRunner(report.path) as runner:
+        for low_best_high in TYPICAL["input_ids"]:
+            ids, mask = make_batch(*low_best_high)
+            with torch.inference_mode():
+                reply = classifier.model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask))
+            logits = runner(input_ids=ids, attention_mask=mask)["logits"]
+            np.testing.assert_allclose(logits, reply.logits.numpy(), atol=1e-4)
