@@ -121,7 +121,12 @@ def _walkthrough(options: argparse.Namespace) -> int:
 
 def _lab(options: argparse.Namespace) -> int:
     folder = ROOT / "notebooks"
-    folder = folder if folder.is_dir() else ROOT / "solutions"
+    if not folder.is_dir():
+        from helpers import walkthrough
+
+        folder = ROOT / "solutions"
+        for form in walkthrough.write_notebooks(folder):
+            print("wrote {}".format(form.relative_to(ROOT)))
     return _module("jupyterlab", [str(folder), *options.rest])
 
 

@@ -89,6 +89,26 @@ def page_name(source: Path) -> str:
     return folder if source.stem == folder else f"{folder}-{source.stem}"
 
 
+def write_notebooks(solutions: Path) -> list[Path]:
+    """Write the .ipynb form of each notebook whose text is newer, for JupyterLab. Returns what was written.
+
+    A form that is replaced may hold somebody's work: it stays beside the new one as `<name>.old.ipynb`.
+    """
+    import jupytext
+
+    written = []
+    for source in find(solutions):
+        form = source.with_suffix(".ipynb")
+        if form.exists():
+            if form.stat().st_mtime >= source.stat().st_mtime:
+                continue
+            form.replace(form.with_suffix(".old.ipynb"))
+        with replacing(form) as part:
+            part.write_text(jupytext.writes(jupytext.read(source), fmt="ipynb"), encoding="utf-8")
+        written.append(form)
+    return written
+
+
 def run(source: Path, page: Path, *, progress: bool = True) -> Result:
     """Run the notebook `source` and write `page`, also when a cell fails; an older page is replaced in one step."""
     import jupytext

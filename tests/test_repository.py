@@ -145,7 +145,7 @@ def test_bad_usage_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_missing_package_is_named_with_the_way_to_get_it(tmp_path: Path) -> None:
     # A Python without site-packages has none of the course's packages.
-    for arguments, package in ((["walkthrough"], "jupytext"), (["test"], "pytest"), (["lab"], "jupyterlab")):
+    for arguments, package in ((["walkthrough"], "jupytext"), (["test"], "pytest")):
         source = tmp_path / "solutions" / "a" / "a.py"
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text("# %%\n1\n")
@@ -176,7 +176,23 @@ def test_commands_hand_their_work_on(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         main(["bench", "--help"])
     assert "python -m helpers bench" in capsys.readouterr().out
+
+
+def test_lab_opens_the_notebooks_and_before_they_exist_the_solutions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import helpers.__main__ as commands
+
+    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    source = tmp_path / "solutions" / "a" / "a.py"
+    source.parent.mkdir(parents=True)
+    source.write_text("# %%\n1\n")
     assert main(["lab", "--version"]) == 0
+    assert source.with_suffix(".ipynb").exists() and "wrote solutions" in capfd.readouterr().out
+    source.with_suffix(".ipynb").unlink()
+    (tmp_path / "notebooks").mkdir()
+    assert main(["lab", "--version"]) == 0
+    assert not source.with_suffix(".ipynb").exists()
 
 
 def test_clean_deletes_what_the_commands_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

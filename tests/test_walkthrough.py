@@ -228,6 +228,25 @@ def test_an_unknown_assignment_names_those_that_are_there(tmp_path: Path, capsys
     assert "there: none" in capsys.readouterr().err
 
 
+def test_the_notebook_form_follows_its_text_and_no_work_is_lost(tmp_path: Path) -> None:
+    import nbformat
+
+    source = notebook(tmp_path, "a", HEADER + "# %%\nfirst = 1\n")
+    form = source.with_suffix(".ipynb")
+    assert walkthrough.write_notebooks(tmp_path / "solutions") == [form]
+    assert nbformat.read(form, as_version=4).cells[-1].source == "first = 1"
+    assert walkthrough.write_notebooks(tmp_path / "solutions") == []
+
+    form.write_text(form.read_text(encoding="utf-8").replace("first", "mine"), encoding="utf-8")
+    assert walkthrough.write_notebooks(tmp_path / "solutions") == []  # edited later than the text
+    source.write_text(HEADER + "# %%\nsecond = 2\n")
+    later = form.stat().st_mtime + 10
+    os.utime(source, (later, later))
+    assert walkthrough.write_notebooks(tmp_path / "solutions") == [form]
+    assert "second = 2" in form.read_text(encoding="utf-8")
+    assert "mine = 1" in form.with_suffix(".old.ipynb").read_text(encoding="utf-8")
+
+
 def test_formulas_are_drawn_without_a_script(tmp_path: Path) -> None:
     pytest.importorskip("latex2mathml", reason="set up again: latex2mathml is new")
     source = notebook(
