@@ -359,6 +359,7 @@ def _note(figure: Figure, results: pandas.DataFrame) -> str:
     if engines.empty:
         return ""
     lines = [f"{_joined(names)}: {engine}" for engine, names in engines.items()]
+    figure.set_figheight(figure.get_figheight() + 0.16 * (len(lines) + 1))  # the plot itself keeps its height
     figure.supxlabel("Ran on\n" + "\n".join(lines), fontsize=8, x=0.01, ha="left", color="#333333")
     return f" Ran on: {_joined(lines, '; ')}."
 
@@ -371,7 +372,9 @@ def _end_labels(axes: Axes, ends: list[list[Any]], gap: float) -> None:
         axes.annotate(
             text, (x, value), xytext=(1.02, place), textcoords=("axes fraction", "data"), color=colour, fontsize=9,
             va="center", weight="bold", annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0, "relpos": (0, 0.5), "shrinkB": 4},
+            arrowprops={
+                "arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4, "relpos": (0, 0.5),
+            },
         )  # fmt: skip
 
 
