@@ -113,9 +113,18 @@ def _doctor(options: argparse.Namespace) -> int:
     return environment.main(as_json=options.json)
 
 
+def _share_cores() -> None:
+    """Let PyTorch's idle threads sleep in the kernels that we start: spinning, they take the cores from ONNX Runtime.
+
+    OpenMP reads the variable once, when torch is imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def _walkthrough(options: argparse.Namespace) -> int:
     from helpers import walkthrough
 
+    _share_cores()
     return walkthrough.main(options.assignments)
 
 
@@ -127,6 +136,7 @@ def _lab(options: argparse.Namespace) -> int:
         folder = ROOT / "solutions"
         for form in walkthrough.write_notebooks(folder):
             print("wrote {}".format(form.relative_to(ROOT)))
+    _share_cores()
     return _module("jupyterlab", [str(folder), *options.rest])
 
 
