@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     command("test", _test, "run the tests; more arguments go to pytest", passes_on=True)
     command("lint", _lint, "ruff and mypy")
     command("bench", _bench, "measure every engine of this machine side by side", passes_on=True)
+    command("overhead", _overhead, "measure what the simulator costs", passes_on=True)
     extract = command("extract-plan", _extract_plan, "write NVIDIA's own bytes out of a simulator's plan")
     extract.add_argument("plan", help="a plan file")
     extract.add_argument("out", help="the file to write")
@@ -163,6 +164,13 @@ def _bench(options: argparse.Namespace) -> int:
     from helpers import benchmark
 
     return benchmark.main(options.rest)
+
+
+def _overhead(options: argparse.Namespace) -> int:
+    from helpers import overhead
+
+    overhead.main(options.rest)
+    return 0
 
 
 def _extract_plan(options: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ CONSTRAINTS = {
     if line and not line.startswith("#")
     for requirement in [Requirement(line)]
 }
-COMMANDS = ("setup", "doctor", "walkthrough", "lab", "test", "lint", "bench", "extract-plan", "clean")
+COMMANDS = ("setup", "doctor", "walkthrough", "lab", "test", "lint", "bench", "overhead", "extract-plan", "clean")
 TARGETS = ("setup", "lab", "walkthrough", "test", "lint", "bench", "doctor", "clean")
 
 

@@ -1,4 +1,4 @@
-"""What the simulator costs: `python -m helpers.simulator.overhead [--pairs N] [--json FILE]`.
+"""What the simulator costs: `python -m helpers overhead [--pairs N] [--json FILE]`.
 
 Two questions. How much slower is `TensorRTRunner` on the simulated device than ONNX Runtime called directly on NumPy
 arrays, with the same graph and threads (pairs in turn, the median of their ratios)? And how many microseconds does one
@@ -131,7 +131,7 @@ def one_add_step(transport: str, steps: int = 1000, rounds: int = 5) -> dict[str
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m helpers.simulator.overhead", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m helpers overhead", description=__doc__)
     parser.add_argument("--pairs", type=int, default=20, help="pairs of runner and session (default 20)")
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE")
     options = parser.parse_args(arguments)
@@ -150,7 +150,7 @@ def main(arguments: list[str] | None = None) -> None:
 
         facts = environment.inspect()
         result = {
-            "command": "MODEL=full python -m helpers.simulator.overhead --json FILE",
+            "command": "MODEL=full python -m helpers overhead --json FILE",
             "machine": benchmark.results_folder(facts).name,
             "python": facts.python,
             "packages": {name: version for name, version in facts.packages.items() if version},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from helpers.simulator import host, overhead
+from helpers import overhead
+from helpers.simulator import host
 
 
 def test_the_command_measures_and_writes(tmp_path, monkeypatch, capsys):
