@@ -189,38 +189,17 @@ def _fits(tensor: str, written: str) -> bool:
     return a.itemsize == b.itemsize and (a.kind in "iub") == (b.kind in "iub")
 
 
-class Device:
-    """One simulated GPU.
+class Releasing:
+    """A device that can be told by the garbage collector to free what a collected Python object stood for."""
 
-    Args:
-        memory: device memory in bytes (default: a T4's 15 GiB).
-        threads: ONNX Runtime's intra-op threads; 0 leaves the choice to it.
-
-    Every method takes and returns plain data and raises `DeviceError`. Sizes are bytes, times milliseconds.
-    """
-
-    def __init__(self, memory: int = T4_MEMORY, threads: int = 0) -> None:
-        self.memory = memory
-        self.threads = threads
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._released: deque[tuple[str, int]] = deque()
-        self._used = 0
-        self._next_address = BASE_ADDRESS
-        self._bases: list[int] = []
-        self._allocations: dict[int, _Allocation] = {}
-        self._host: dict[int, _HostMemory] = {}
-        self._streams = {DEFAULT_STREAM: _Stream(DEFAULT_STREAM, 0)}
-        self._events: dict[int, _CudaEvent] = {}
-        self._engines: dict[int, Engine] = {}
-        self._contexts: dict[int, _Context] = {}
-        self._ids = iter(range(1, 1 << 62))
-        self._record: list[Event] = []
-        self._fault: DeviceError | None = None
 
     def release(self, method: str, ident: int) -> None:
-        """Free what a collected Python object stood for; errors are nobody's any more.
+        """Call `method(ident)`; errors are nobody's any more.
 
-        The collector may run in the middle of another call: then the release waits for the next allocation.
+        The collector may run in the middle of another call: then the release waits for the next one.
         """
         self._released.append((method, ident))
         if not self._lock.locked():
@@ -233,6 +212,34 @@ class Device:
                 getattr(self, method)(ident)
             except DeviceError:
                 pass
+
+
+class Device(Releasing):
+    """One simulated GPU.
+
+    Args:
+        memory: device memory in bytes (default: a T4's 15 GiB).
+        threads: ONNX Runtime's intra-op threads; 0 leaves the choice to it.
+
+    Every method takes and returns plain data and raises `DeviceError`. Sizes are bytes, times milliseconds.
+    """
+
+    def __init__(self, memory: int = T4_MEMORY, threads: int = 0) -> None:
+        self.memory = memory
+        self.threads = threads
+        super().__init__()
+        self._used = 0
+        self._next_address = BASE_ADDRESS
+        self._bases: list[int] = []
+        self._allocations: dict[int, _Allocation] = {}
+        self._host: dict[int, _HostMemory] = {}
+        self._streams = {DEFAULT_STREAM: _Stream(DEFAULT_STREAM, 0)}
+        self._events: dict[int, _CudaEvent] = {}
+        self._engines: dict[int, Engine] = {}
+        self._contexts: dict[int, _Context] = {}
+        self._ids = iter(range(1, 1 << 62))
+        self._record: list[Event] = []
+        self._fault: DeviceError | None = None
 
     # --- record ---------------------------------------------------------------------------------------------------
 

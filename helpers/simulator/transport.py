@@ -19,13 +19,11 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .device import T4_MEMORY, Device, DeviceError
+from .device import T4_MEMORY, Device, DeviceError, Releasing
 
 _LENGTHS = struct.Struct("<II")
 _BYTES = {"bytes": True}
@@ -94,7 +92,7 @@ def _receive(connection: socket.socket) -> tuple[Any, bytes]:
         raise ProtocolError(f"not JSON: {error}") from None
 
 
-class ChildDevice:
+class ChildDevice(Releasing):
     """A device in a child process; has the methods of `Device`.
 
     Args: as for `Device`.
@@ -104,6 +102,7 @@ class ChildDevice:
     """
 
     def __init__(self, memory: int = T4_MEMORY, threads: int = 0) -> None:
+        super().__init__()
         if not hasattr(socket, "send_fds"):  # pragma: no cover - Windows
             raise OSError("a device in a child process needs Unix sockets; use the in-process device on this system")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -117,22 +116,6 @@ class ChildDevice:
                 env={**os.environ, "PYTHONPATH": path},
             )
         self._socket = ours
-        self._lock = threading.Lock()
-        self._released: deque[tuple[str, int]] = deque()
-
-    def release(self, method: str, ident: int) -> None:
-        """As `Device.release`: the collector may run in the middle of another message."""
-        self._released.append((method, ident))
-        if not self._lock.locked():
-            self._drain()
-
-    def _drain(self) -> None:
-        while self._released:
-            method, ident = self._released.popleft()
-            try:
-                self._call(method, (ident,))
-            except DeviceError:
-                pass
 
     def _call(self, method: str, arguments: tuple[Any, ...]) -> Any:
         if self._released:
