@@ -107,17 +107,19 @@ def show(rows, columns=None):
     """Show a table: large numbers without decimals, small ones with three digits, nothing for what is missing."""
 
     def text(value):
-        if isinstance(value, float) and np.isnan(value):
+        if isinstance(value, (int, np.integer)):
+            return f"{value:,}"
+        if not isinstance(value, (float, np.floating)):
+            return value
+        if np.isnan(value):
             return ""
-        if isinstance(value, (float, np.floating)):
-            return (
-                f"{value:,.0f}"
-                if abs(value) >= 100
-                else f"{value:.3g}"
-                if abs(value) >= 1e-3
-                else f"{value:.1e}"
-            )
-        return f"{value:,}" if isinstance(value, (int, np.integer)) else value
+        return (
+            f"{value:,.0f}"
+            if abs(value) >= 100
+            else f"{value:.3g}"
+            if abs(value) >= 1e-3
+            else f"{value:.1e}"
+        )
 
     frame = pd.DataFrame(rows, columns=columns)
     words = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
@@ -309,8 +311,9 @@ texts = data.load_texts(2500)
 tokenizer, model = classifier.tokenizer, classifier.model.to(DEVICE)
 config = model.config
 work = {n: flop_per_text(n, config.n_layers, config.dim, config.hidden_dim) for n in (64, 256)}
-# The full-size model on a CPU would take minutes for 2,500 texts: fewer are compared there, and tables say how many.
-EVALUATED = len(texts) if classifier.size == "small" or DEVICE.type == "cuda" else 128
+# The full-size model would keep a CPU busy for an hour: fewer texts and batch sizes there, and the tables say which.
+SLOW = classifier.size == "full" and DEVICE.type == "cpu"
+EVALUATED = 128 if SLOW else len(texts)
 
 caption("model", EXACT, "the model and its texts.")
 show(
@@ -368,7 +371,7 @@ below.
 
 # %% tags=["batches"]
 LENGTH = 64
-BATCHES = data.BATCH_SIZES
+BATCHES = (16, 32) if SLOW else data.BATCH_SIZES
 encoded = data.encode(tokenizer, texts, LENGTH)
 loaders = data.loaders(encoded, BATCHES)
 caption(
@@ -1023,44 +1026,47 @@ check("ex1/buffers", allocate_buffers)
 """
 ### TODO 6: one inference (about 15 minutes)
 
-Write `enqueue(context, buffers, stream, inputs)` for a dictionary of NumPy arrays; return a dictionary of
-outputs.
+Write the middle of `enqueue(context, buffers, stream, inputs)`, which takes a dictionary of NumPy arrays and
+returns a dictionary of outputs. Its ends are given, with `used(name)`: the part of a tensor's pinned buffer
+that this batch needs, in the shape that the context has for it.
 
-1. For each input: `context.set_input_shape`. It answers `False` for a shape outside the profile; raise a
-   `ValueError` then, or the engine computes with the shape of the last call. Put the array into the *first
-   elements* of the pinned buffer and copy those, `cuda.memcpy_htod_async(device, host[:n], stream)`. Copying
-   the whole buffer moves the maximum batch for every small one.
+1. For each input: `context.set_input_shape(name, shape)`. It answers `False` for a shape outside the profile;
+   raise a `ValueError` then, or the engine computes with the shape of the last call. Only after that write
+   the array into `used(name)` and copy it: `cuda.memcpy_htod_async(device, host, stream)`. Copying the whole
+   buffer would move the maximum batch for every small one.
 2. `context.set_tensor_address(name, int(device))` for all tensors.
 3. `context.execute_async_v3(stream.handle)`; look at what it returns.
-4. For each output: `context.get_tensor_shape(name)` for this batch, and an asynchronous copy of that many
-   elements back.
-5. `stream.synchronize()`, once, after everything was enqueued. Only now are the results there; hand out
-   copies, because the buffers belong to the next call.
+4. For each output: an asynchronous copy into `used(name)`.
+5. `stream.synchronize()`, once, after everything was enqueued. Only now are the results there. The last line
+   hands out copies, because the buffers belong to the next call.
 """
 
 
 # %% tags=["todo-enqueue"]
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""
+    outputs = [name for name in buffers if name not in inputs]
+
+    def used(name):
+        """The first elements of a host buffer, as many as this batch has, in its shape."""
+        shape = tuple(context.get_tensor_shape(name))
+        return buffers[name].host[: trt.volume(shape)].reshape(shape)
+
     ### BEGIN SOLUTION
     for name, array in inputs.items():
         if not context.set_input_shape(name, array.shape):
             raise ValueError(f"{name}: {array.shape} lies outside the profile")
-        host = buffers[name].host[: array.size]
-        host[:] = array.ravel()
-        cuda.memcpy_htod_async(buffers[name].device, host, stream)
+        used(name)[...] = array
+        cuda.memcpy_htod_async(buffers[name].device, used(name), stream)
     for name, buffer in buffers.items():
         context.set_tensor_address(name, int(buffer.device))
     if not context.execute_async_v3(stream.handle):
         raise RuntimeError("the execution was refused; the log says why")
-    outputs = {}
-    for name in buffers.keys() - inputs.keys():
-        shape = tuple(context.get_tensor_shape(name))
-        outputs[name] = buffers[name].host[: trt.volume(shape)].reshape(shape)
-        cuda.memcpy_dtoh_async(outputs[name], buffers[name].device, stream)
+    for name in outputs:
+        cuda.memcpy_dtoh_async(used(name), buffers[name].device, stream)
     stream.synchronize()
-    return {name: output.copy() for name, output in outputs.items()}
     ### END SOLUTION
+    return {name: used(name).copy() for name in outputs}
 
 
 # %% tags=["check-enqueue"]
@@ -1115,7 +1121,7 @@ def events_of(run, batch):
     return backend.record(before)
 
 
-if active.name == "simulator":
+if active.simulated:
     runners[main](*loaders[16][0])
     events = events_of(runners[main], loaders[16][0])
     caption("record", EXACT, "the device's record of one batch of 16, in order.")
@@ -1160,7 +1166,7 @@ expected = all_logits(pytorch["PyTorch FP32"])
 TOLERANCE = {"FP32": 1e-4, "FP16": 2e-2}
 arithmetic = {
     "FP32": "FP32",
-    "FP16": precision.STORAGE if active.name == "simulator" else "FP16 on the GPU",
+    "FP16": precision.STORAGE if active.simulated else "FP16 on the GPU",
 }
 parity = {
     label: benchmark.agreement(expected, all_logits(runners[label]))
@@ -1335,7 +1341,7 @@ def found_benchmark(inference, batches, batch_size):
 tail = [loaders[16][-3], loaders[16][-2], loaders[16][-1]]
 print([len(ids) for ids, _ in tail], "rows")
 found = Inference(by_top[128].path)
-if active.name == "simulator":
+if active.simulated:
     before = len(backend.record())
     claimed = found_benchmark(found, tail, 16)
     seen = pd.DataFrame(backend.record(before))
@@ -1368,47 +1374,53 @@ else:  # pragma: no cover - needs a GPU
 """
 Find the five before you open the list:
 
-<details><summary>The five</summary>
-
-1. Memory is allocated for each batch. (Emptying PyTorch's cache before each timed batch is the same bias
-   against the other side.)
-2. Inputs go to the device, back to the host, and up again; the engine is charged for the detour.
-3. Whole buffers are copied: 128 rows for a batch of 16.
-4. The smaller last batch counts as a full one.
-5. No warm-up: the first run of each shape is in the mean, and a mean lets one outlier speak for all.
-
+<details>
+<summary>The five</summary>
+<ol>
+<li>Memory is allocated for each batch. (Emptying PyTorch's cache before each timed batch is the same bias against
+the other side.)</li>
+<li>Inputs go to the device, back to the host, and up again; the engine is charged for the detour.</li>
+<li>Whole buffers are copied: 128 rows for a batch of 16.</li>
+<li>The smaller last batch counts as a full one.</li>
+<li>No warm-up: the first run of each shape is in the mean, and a mean lets one outlier speak for all.</li>
+</ol>
 </details>
 
-Write `fair_benchmark(run, batches, seconds)`. `run(input_ids, attention_mask)` does one whole inference, host
-to host, and is done when it returns: the same for PyTorch and TensorRT.
+Write the middle of `fair_benchmark(run, batches, seconds)`. `run(input_ids, attention_mask)` does one whole
+inference, host to host, and is done when it returns: the same for PyTorch and TensorRT.
 
 * Warm up: run each *shape* that occurs at least twice before the clock starts.
 * Then time one batch after the other, from the first again after the last, until `seconds` have passed, and
   at least 5 in all.
-* Return a dictionary: `median_ms`, `p5_ms`, `p95_ms` of the times of a batch, `runs` (how many were timed),
-  `samples` (rows in them, each batch with the rows that it has) and `samples_per_second` (samples by the sum
-  of the times).
+* Collect `times`, the seconds of each timed batch, and `samples`, the rows in them, each batch with the rows
+  that it has. The dictionary at the end is made from these two.
 """
 
 
 # %% tags=["todo-benchmark"]
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""
+    times, samples = [], 0  # seconds of each timed batch; rows of all of them
     ### BEGIN SOLUTION
     for input_ids, attention_mask in {batch[0].shape: batch for batch in batches}.values():
         for _ in range(3):
             run(input_ids, attention_mask)
-    times, samples = [], 0
     while len(times) < 5 or sum(times) < seconds:
         input_ids, attention_mask = batches[len(times) % len(batches)]
         start = time.perf_counter()
         run(input_ids, attention_mask)
         times.append(time.perf_counter() - start)
         samples += len(input_ids)
-    p5, median, p95 = np.percentile(times, [5, 50, 95]) * 1000
-    return {"median_ms": median, "p5_ms": p5, "p95_ms": p95, "runs": len(times), "samples": samples,
-            "samples_per_second": samples / sum(times)}  # fmt: skip
     ### END SOLUTION
+    p5, median, p95 = np.percentile(times, [5, 50, 95]) * 1000
+    return {
+        "median_ms": median,
+        "p5_ms": p5,
+        "p95_ms": p95,
+        "runs": len(times),
+        "samples": samples,
+        "samples_per_second": samples / sum(times),
+    }
 
 
 # %% tags=["check-benchmark"]
@@ -1444,7 +1456,7 @@ and no speed-up is derived from them.
 """
 
 # %% tags=["results"]
-TITLE = "ONNX Runtime on CPU behind TensorRT's API" if active.name == "simulator" else active.engine
+TITLE = active.engine
 
 
 def compare(batches, chosen):
@@ -1508,7 +1520,7 @@ rows = [
 speeds = pd.DataFrame(rows, columns=["GPU", "tokens", "configuration", "batch", "samples/s"])
 wide_table = speeds.pivot_table(
     "samples/s", ["GPU", "tokens", "configuration"], "batch", sort=False
-)[[16, 32, 64, 128]]
+)[list(data.BATCH_SIZES)]
 show(wide_table.add_prefix("batch ").reset_index())
 print("Not yet run:", "; ".join(recorded["not_yet_run"]) + ".")
 at_128 = speeds[speeds["batch"] == 128].set_index(["GPU", "tokens", "configuration"])["samples/s"]
@@ -1566,16 +1578,16 @@ how much more depends on the model's width. Measured, side by side:
 """
 
 # %% tags=["lengths-compared"]
-some = texts.texts[:256]
+some, size = texts.texts[:256], 16 if SLOW else 32
 short = benchmark.table(
-    compare(data.batches(data.encode(tokenizer, some, LENGTH), 32), short_labels)
+    compare(data.batches(data.encode(tokenizer, some, LENGTH), size), short_labels)
 )
 long_labels = [f"{label}, 256 tokens" for label in short_labels]
-long = benchmark.table(compare(data.batches(data.encode(tokenizer, some, LONG), 32), long_labels))
+long = benchmark.table(compare(data.batches(data.encode(tokenizer, some, LONG), size), long_labels))
 caption(
     "lengths-compared",
     TIMED,
-    f"batch 32. The work of a text grows by {work[LONG] / work[LENGTH]:.2f} (calculated).",
+    f"batch {size}. The work of a text grows by {work[LONG] / work[LENGTH]:.2f} (calculated).",
 )
 show(
     {
