@@ -35,6 +35,7 @@ class Backend:
         builder: whose builder and parser make plans.
         engine: what executes them; the label of every time that is measured.
         reason: why this backend was taken.
+        gpu: whether a real GPU executes plans. The simulator does so too, where ONNX Runtime's CUDA provider serves.
     """
 
     name: str
@@ -42,10 +43,12 @@ class Backend:
     builder: str
     engine: str
     reason: str
+    gpu: bool
 
     @property
     def simulated(self) -> bool:
-        return self.name == "simulator"
+        """Whether the device is simulated: only then is there a record, and poison where a copy is pending."""
+        return not self.gpu
 
 
 _active: Backend | None = None
@@ -111,7 +114,7 @@ def _activate_nvidia(name: str, reason: str) -> Backend:  # pragma: no cover - n
         host.use("cuda")
         _serve_pycuda()
     title = "TensorRT" if name == "tensorrt" else "TensorRT-RTX"
-    return Backend(name, module.__version__, f"NVIDIA's {title}", f"NVIDIA's {title}", reason)
+    return Backend(name, module.__version__, f"NVIDIA's {title}", f"NVIDIA's {title}", reason, gpu=True)
 
 
 def _serve_pycuda() -> None:
@@ -150,7 +153,7 @@ def _activate_simulator(reason: str, transport: str) -> Backend:
         _serve_pycuda()
     _watch_cells()
     builder = f"NVIDIA's TensorRT-RTX builder {module.__version__}, which needs no GPU"
-    return Backend("simulator", module.__version__, builder, engine, reason)
+    return Backend("simulator", module.__version__, builder, engine, reason, gpu=transport == "cuda")
 
 
 class _ContextModules:

@@ -659,7 +659,8 @@ def _onnxruntime(path: Path) -> Candidate:
     wanted = [
         name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in ort.get_available_providers()
     ]
-    session = ort.InferenceSession(str(path), options, providers=wanted)
+    settings = [{"use_tf32": "0"} if name.startswith("CUDA") else {} for name in wanted]  # FP32 means FP32
+    session = ort.InferenceSession(str(path), options, providers=wanted, provider_options=settings)
 
     def run(input_ids: Any, attention_mask: Any) -> Any:
         return session.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})[0]
