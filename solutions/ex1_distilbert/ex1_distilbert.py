@@ -30,8 +30,10 @@ below carries one of three labels:
 | **this machine's time** | measured now, on this machine, by the engine that is named. It says nothing about any other |
 | **recorded on a GPU** | measured earlier on the GPU that is named, by the engine that is named, or *not yet run* |
 
-You write seven short functions, each checked on the spot. Figures in the text come from a cell that you can
-run; a name in square brackets, such as [build-memory], stands in the caption of the cell that is meant.
+You write seven short functions, each checked on the spot; nothing is taken from the library's own versions of
+them. Plan about two hours, questions included. That is an estimate; how long the machine takes is measured by
+the last cell. Figures in the text come from a cell that you can run; a name in square brackets, such as
+[build-memory], stands in the caption of the cell that is meant.
 """
 
 # %% [markdown] tags=["goal"]
@@ -404,8 +406,7 @@ host's memory to logits in the host's memory**, with every copy and every wait i
 first, a smaller last batch counts as the rows that it has, and what is shown is a median with the 5th and
 95th percentile.
 
-The memory column is the peak of what PyTorch allocates beyond the weights while one batch runs. On a GPU the
-allocator reports it; on a CPU the cell follows every tensor that an operator returns.
+The memory column is the peak of what PyTorch allocates beyond the weights while one batch runs.
 """
 
 
@@ -842,9 +843,11 @@ else:
 """
 Half the weights, but not half the plan: a plan also holds kernels and tables, and those do not shrink with
 the precision. In the small model they outweigh the weights; at full size the weights are nearly everything.
-Now compare the activations at 256 tokens. FP16 needs far less than half of FP32 there, and the reason is not
-the precision alone: in FP16 the builder has a fused attention, which never writes the scores of all pairs of
-tokens to memory; in FP32 it has none, and that square of 256 by 256 exists for each head of each text.
+
+Now compare the activations at 256 tokens. FP16 needs far less than half of what FP32 needs, and the reason is
+not the precision alone. For FP16 this builder has a fused attention, which never writes the scores of all
+pairs of tokens to memory; for FP32 it has none here, and that square of 256 by 256 exists for each head of
+each text.
 
 The seconds in the last column are the compile time of the plan. TensorRT-RTX compiles the final kernels only
 when a plan first runs on its GPU, so its short builds are not the whole price; TensorRT 10 and 11 time
@@ -863,10 +866,14 @@ show(list(counts.items()), ["warning", "plans"])
 # %% [markdown] tags=["warnings-text"]
 """
 *"Make sure input input_ids has Int64 binding"* is a demand, not a service: **you** must bind a buffer of
-int64. Give it int32 and TensorRT reads two tokens as one number. Another warning that you may meet with FP16
-graphs, *"Running layernorm after self-attention with FP16 Reduce or Pow may cause overflow"*, says that
-LayerNorm **does** run in FP16 and may overflow; it does not say that someone took care of it. In a strongly
-typed network nobody changes a precision behind your back, for better or worse.
+int64. Give it int32 and TensorRT reads two tokens as one number.
+
+A second warning, *"Running layernorm after self-attention with FP16 Reduce or Pow may cause overflow"*, comes
+with FP16 graphs of older exports, in which LayerNorm is written out as single steps. It says that those steps
+**do** run in FP16 and may overflow, not that someone keeps them in FP32. Our export has LayerNorm as one
+operator (from opset 17 on), and there the ONNX standard itself asks for the statistics in FP32
+(`stash_type`). In a strongly typed network the graph decides; nobody changes a precision behind your back,
+for better or worse.
 
 ### What became of the layers
 
@@ -877,7 +884,8 @@ log lists at the end of the build.
 
 # %% tags=["fusion"]
 steps = {"nodes of the ONNX graph": len(graph.node)}
-for label in [label for label in ("FP32", "FP16") if label in plans]:
+steps_of = [label for label in ("FP32", "FP16") if label in plans]
+for label in steps_of:
     steps |= {f"{label}: layers of the network": plans[label].network_layers}
     steps |= {f"{label}: layers of the engine": len(plans[label].engine_layers)}
 first = plans.get("FP32", plans["FP16"])
@@ -887,18 +895,14 @@ caption(
     f"{first.label}: {first.network_layers} layers became {len(first.engine_layers)}.",
 )
 kinds = pd.DataFrame(
-    [
-        (label, kind)
-        for label in ("FP32", "FP16")
-        if label in plans
-        for _, kind in plans[label].engine_layers
-    ],
+    [(label, kind) for label in steps_of for _, kind in plans[label].engine_layers],
     columns=["plan", "kind of engine layer"],
 )
 show(pd.crosstab(kinds["kind of engine layer"], kinds["plan"]).reset_index())
-print(f"The first layers of {first.label}, in NVIDIA's words:")
-for name, kind in first.engine_layers[:6]:
-    print(f"{kind:>10}  {name[:110]}")
+for label in steps_of:
+    print(f"{label}, the engine's first layers in NVIDIA's words:")
+    for name, kind in plans[label].engine_layers[:10]:
+        print(f"{kind:>12}  {name[:90]}")
 
 figure, axes = plt.subplots(figsize=(8, 2.2))
 axes.bar_label(axes.barh(list(steps), list(steps.values()), color="#0072B2"), padding=4)
@@ -910,10 +914,11 @@ draw(figure, "Bars: " + "; ".join(f"{what} {count}" for what, count in steps.ite
 
 # %% [markdown] tags=["fusion-text"]
 """
-Read the names. `gemm` is a matrix product; `kgen` is a kernel that the builder generated for this model, and
-its name lists what went into it, such as `CastGathGathAddMeanSub...`: both embeddings, their sum, and the
-LayerNorm behind it, in one. FP16 has fewer matrix products than FP32: those of the attention have gone into a
-kernel of their own. That is the fused attention from above.
+Read the names, which list what went into a kernel. `gemm` is a matrix product, `kgen` a kernel that the
+builder generated for this model: `CastGathGathAddMeanSub...` holds both embeddings, their sum, and the
+LayerNorm behind it, in one. FP16 has fewer matrix products than FP32, because those of the attention have
+gone into one kernel (`mha`, multi-head attention): the fused attention from above. And its LayerNorms have a
+`Cast` before `Mean` and another one after the division: the statistics in FP32, as the standard asks.
 """
 
 # %% [markdown] tags=["predict-3-text"]
