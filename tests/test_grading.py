@@ -365,6 +365,12 @@ def test_right_in_another_way_is_right(ident: str, changes: list[Change], answer
     assert points == table("ex1")[ident].points, "\n".join(lines)
 
 
+def test_what_tensorrt_said_stands_beside_what_happened(answer: Callable[..., Any]) -> None:
+    addresses = "context.set_tensor_address(name, int(buffer.device))"
+    _, lines = judge(table("ex1")["ex1/enqueue"], answer("ex1/enqueue", (addresses, "pass")))
+    assert any("the execution was refused" in line and "Address is not set for input tensor" in line for line in lines)
+
+
 def test_what_is_no_function_and_what_is_no_check() -> None:
     points, lines = judge(table("ex1")["ex1/build"], 3)
     assert points == 0.0 and "int" in lines[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -83,24 +83,27 @@ class Report:
         earned = sum(line.weight for line in self.lines if line.holds)
         return round(earned * total / (total - skipped), 2) if total > skipped else 0.0
 
-    def call(self, what: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    def call(self, what: str, function: Callable[..., Any], *arguments: Any, log: Sequence[str] = ()) -> Any:
         """Call the student's function. An exception becomes a line with a hint, and stops the check.
+
+        Args:
+            log: where TensorRT's errors arrive meanwhile; the first is quoted beside the exception.
 
         Raises:
             NotAttempted: it raised NotImplementedError.
             Stopped: it raised anything else.
         """
         try:
-            return function(*arguments, **named)
+            return function(*arguments)
         except NotImplementedError:
             raise NotAttempted from None
         except Exception as error:
-            self.fail(what, words(error), _hint(error))
+            self.fail(what, words(error) + said(log), _hint(error))
 
-    def raises(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Exception | None:
+    def raises(self, function: Callable[..., Any], *arguments: Any) -> Exception | None:
         """The exception that the student's function raised, or None."""
         try:
-            function(*arguments, **named)
+            function(*arguments)
         except NotImplementedError:
             raise NotAttempted from None
         except Exception as error:
@@ -120,6 +123,11 @@ _HINTS = {
 
 def _hint(error: Exception) -> str:
     return _HINTS.get(type(error).__name__, "the message comes from a call in your function; run that line alone.")
+
+
+def said(log: Sequence[str]) -> str:
+    """The first of TensorRT's error lines, to stand behind what happened; empty where there is none."""
+    return f" (TensorRT said: {' '.join(log[0].split())[:300]})" if log else ""
 
 
 def words(error: BaseException) -> str:

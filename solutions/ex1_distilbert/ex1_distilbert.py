@@ -1450,6 +1450,12 @@ show(
     ["benchmark", "samples/s"],
 )
 
+# %% [markdown] tags=["compared-text"]
+"""
+Two fair benchmarks need not agree to the last digit: yours divides all rows by all seconds, the library's
+takes the median over the batches, so that one slow batch does not move it. Say which one you report.
+"""
+
 # %% [markdown] tags=["results-text"]
 """
 ### All configurations

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..compare import differs
-from ..report import Check, Report, words
+from ..report import Check, Report, said, words
 
 Shape = tuple[int, ...]
 
@@ -678,6 +678,7 @@ def _enqueue(enqueue: Callable[..., Any], report: Report) -> None:
             good.buffers,
             good.stream,
             {"tokens": tokens, "mask": mask},
+            log=good.logger.errors,
         )
         events = _events(before)
         try:
@@ -685,7 +686,7 @@ def _enqueue(enqueue: Callable[..., Any], report: Report) -> None:
         except (KeyError, TypeError, IndexError) as absent:
             problem = f"no output 'scores' in what was returned ({words(absent)})"
         if problem:
-            problems.append(f"batch {shape[0]}: {problem}")
+            problems.append(f"batch {shape[0]}: {problem}{said(good.logger.errors)}")
         copies.append((shape, events))
         waits.append(_waits(events))
         _settle(good)
