@@ -22,7 +22,16 @@ from typing import Any
 from . import environment
 from .environment import BackendUnavailable
 
-__all__ = ["Backend", "BackendUnavailable", "activate", "current", "describe_record", "explain", "record"]
+__all__ = [
+    "Backend",
+    "BackendUnavailable",
+    "activate",
+    "current",
+    "describe_record",
+    "explain",
+    "record",
+    "record_length",
+]
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def activate(choice: str | None = None, *, quiet: bool = False, transport: str |
         transport: of the simulator's device: "process" (simulated, here), "child" (simulated, in a process of its own),
             "cuda" (the real GPU). None takes the GPU where ONNX Runtime's CUDA provider is, and else this process.
 
-    A second call with the same answer keeps everything as it is.
+    A second call with the same answer keeps everything as it is; with a `transport` it takes a new device.
 
     Raises:
         BackendUnavailable: the backend that was asked for cannot run here, or another one is active already.
@@ -84,6 +93,10 @@ def activate(choice: str | None = None, *, quiet: bool = False, transport: str |
                 " that are imported cannot be taken back: restart the kernel (or the program) and activate the other"
                 " one first."
             )
+        if transport is not None and _active.name == "simulator":
+            from .simulator import host
+
+            host.use(transport)
         if not quiet:
             print(_line(_active))
         return _active
@@ -218,6 +231,13 @@ def record(since: int = 0) -> list[dict[str, Any]]:
     return events
 
 
+def record_length() -> int:
+    """How many events the record has had so far: hand it to `record` later to get what came in between."""
+    from .simulator import host
+
+    return int(host.current().device.record_length())
+
+
 def describe_record(since: int = 0) -> str:
     """The record as text, one event a line: index, what it was, stream, bytes, host memory, tensor, and how long."""
     lines = []
@@ -235,15 +255,21 @@ def describe_record(since: int = 0) -> str:
     return "\n".join(lines)
 
 
-_told: set[int] = set()
+_told: set[tuple[int, int]] = set()  # (device, index of the copy)
 
 
 def _tell_pending(result: Any = None) -> None:
     from .simulator import host
+    from .simulator.device import DeviceError
 
-    for event in host.current().device.unfinished():
-        if event["op"] == "dtoh" and event["index"] not in _told:
-            _told.add(event["index"])
+    try:
+        unfinished = host.current().device.unfinished()
+    except DeviceError:
+        return  # the device has ended; whoever uses it is told
+    for event in unfinished:
+        copy = (id(host.current()), event["index"])
+        if event["op"] == "dtoh" and copy not in _told:
+            _told.add(copy)
             print(
                 f"[simulator] pending at the end of this cell: {_describe(event)}. Its host array holds poison until"
                 " the stream is synchronised.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from types import TracebackType
@@ -112,7 +113,8 @@ class TensorRTRunner:
     def close(self) -> None:
         """Free buffers, context and engine, in that order; safe to call twice."""
         for allocation in self.device.values():
-            allocation.free()
+            with contextlib.suppress(self._cuda.Error):  # the device may be what failed; its memory is gone then
+                allocation.free()
         self.device, self.host = {}, {}
         self.context = self.stream = self.engine = None
         if self._pushed is not None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import re
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,8 +30,9 @@ from .plan import DTYPES, Plan, SerializedPlan, TensorSpec
 
 Severity = nv.ILogger.Severity
 
-# After an API error the builder often adds this line on a machine without a driver; it says nothing about the error.
-_SPURIOUS = re.compile(r"catchCudaError.*cudaError 35")
+# After an API error the builder often adds the first on a machine without a driver; it says nothing about the error.
+# The second is a note of NVIDIA's to itself, from calls outside a build.
+_SPURIOUS = re.compile(r"catchCudaError.*cudaError 35|Thread context has not been set")
 
 
 def _no_warning(self: Any) -> None:
@@ -48,28 +50,33 @@ class _Tap(nv.ILogger):
     def __init__(self) -> None:
         super().__init__()
         self.targets: list[Any] = []
+        self.latest: Any = None  # hears what NVIDIA's objects say outside the calls below
         self.lines: list[str] | None = None
+        self.lock = threading.RLock()  # one parse or build at a time: the lines of two could not be told apart
 
     def log(self, severity: Any, message: str) -> None:
         if _SPURIOUS.search(message):
             return
         if self.lines is not None:
             self.lines.append(message)
-        if self.targets:
-            self.targets[-1].log(severity, message)
+        target = self.targets[-1] if self.targets else self.latest
+        if target is not None:
+            target.log(severity, message)
 
     @contextmanager
     def to(self, logger: Any, collect: bool = False) -> Iterator[list[str]]:
-        """Send lines to `logger` inside the block; with `collect`, also into the list that is handed out."""
-        outer, lines = self.lines, list[str]()
-        self.targets.append(logger)
-        if collect:
-            self.lines = lines
-        try:
-            yield lines
-        finally:
-            self.lines = outer
-            self.targets.pop()
+        """Send lines to `logger` (None: to nobody) inside the block; with `collect`, also into a list, handed out."""
+        with self.lock:
+            outer, lines = self.lines, list[str]()
+            self.targets.append(logger)
+            self.latest = logger or self.latest
+            if collect:
+                self.lines = lines
+            try:
+                yield lines
+            finally:
+                self.lines = outer
+                self.targets.pop()
 
 
 _tap = _Tap()
@@ -88,6 +95,7 @@ class _Parsed:
     """What was parsed into a network, and what the network looked like straight afterwards."""
 
     onnx: bytes
+    dtypes: dict[str, str]
     inputs: list[str]
     outputs: list[str]
     picture: dict[str, Any] = field(default_factory=dict)
@@ -136,8 +144,11 @@ class OnnxParser(nv.OnnxParser):
 
     def _remember(self, model: bytes, path: str | None) -> None:
         network = self._network()
-        if network is not None and (network.num_layers or network.num_inputs):
-            _parsed[network] = _picture_of(network, _self_contained(model, path, self._initializers))
+        if network is None:
+            return
+        with _tap.to(None):
+            if network.num_layers or network.num_inputs:
+                _parsed[network] = _picture_of(network, *_self_contained(model, path, self._initializers))
 
     def parse(self, model: Any, path: str | None = None) -> bool:
         with _tap.to(self._logger):
@@ -181,8 +192,11 @@ class OnnxParser(nv.OnnxParser):
         return done
 
 
-def _self_contained(model: bytes, path: str | None, initializers: dict[str, bytes]) -> bytes:
-    """The model with weights inside: side files (beside `path`) and initializers given by pointer are read in."""
+def _self_contained(model: bytes, path: str | None, initializers: dict[str, bytes]) -> tuple[bytes, dict[str, str]]:
+    """The model with weights inside, and the ONNX dtype of every input and output.
+
+    Side files (beside `path`) and initializers given by pointer are read in.
+    """
     import onnx
     from onnx.external_data_helper import load_external_data_for_model, uses_external_data
 
@@ -202,7 +216,11 @@ def _self_contained(model: bytes, path: str | None, initializers: dict[str, byte
             tensor.data_location = onnx.TensorProto.DEFAULT
             del tensor.external_data[:]
         changed = True
-    return proto.SerializeToString() if changed else model
+    dtypes = {
+        info.name: onnx.TensorProto.DataType.Name(info.type.tensor_type.elem_type)
+        for info in (*proto.graph.input, *proto.graph.output)
+    }
+    return proto.SerializeToString() if changed else model, dtypes
 
 
 # --- a network's picture: what must be equal at build time for the ONNX model to stand for it -------------------------
@@ -231,7 +249,7 @@ def _plain(value: Any) -> Any:
         return (str(array.dtype), array.shape, hashlib.sha256(array.view(np.uint8).data).hexdigest())
     if isinstance(value, nv.Dims):
         return tuple(value)
-    return repr(value)
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))  # NVIDIA's objects show where they are
 
 
 def _properties(layer: Any) -> dict[str, Any]:
@@ -286,9 +304,10 @@ def _picture(network: Any) -> dict[str, Any]:
     return picture
 
 
-def _picture_of(network: Any, onnx: bytes) -> _Parsed:
+def _picture_of(network: Any, onnx: bytes, dtypes: dict[str, str]) -> _Parsed:
     return _Parsed(
         onnx,
+        dtypes,
         [network.get_input(i).name for i in range(network.num_inputs)],
         [network.get_output(i).name for i in range(network.num_outputs)],
         _picture(network),
@@ -356,7 +375,8 @@ class Builder(nv.Builder):
             host_memory = super().build_serialized_network(network, config)
         if host_memory is None:
             return None
-        return self._with_model(network, config, bytes(host_memory), lines)
+        with _tap.to(None):  # reading settings makes NVIDIA's objects warn of some that RTX lacks
+            return self._with_model(network, config, bytes(host_memory), lines)
 
     def build_serialized_network_to_stream(self, network: Any, config: Any, writer: Any) -> bool:
         """As `build_serialized_network`; the plan goes to `writer.write(bytes) -> int`. False where anything failed."""
@@ -393,6 +413,19 @@ class Builder(nv.Builder):
             for i in range(count):
                 tensor = get(i)
                 dtype = tensor.dtype.name
+                if tensor.is_shape_tensor and mode == "INPUT":
+                    self._refuse(
+                        f"input {tensor.name!r} is a shape tensor, whose values TensorRT reads on the host. The"
+                        " simulated runtime cannot run such a network yet. Compute the shape inside the graph, or run"
+                        " on a GPU."
+                    )
+                    return None
+                if parsed.dtypes.get(onnx_names[i]) == "DOUBLE":
+                    self._refuse(
+                        f"tensor {tensor.name!r} is DOUBLE in the ONNX model and {dtype} in TensorRT, which has no"
+                        " FP64. Expected FLOAT in the model: export it in FP32."
+                    )
+                    return None
                 if dtype not in DTYPES:
                     self._refuse(
                         f"tensor {tensor.name!r} is {dtype}, which the simulated runtime cannot run; it has"

@@ -99,6 +99,9 @@ class CudaDevice:  # pragma: no cover - needs a GPU
     def record(self, since: int = 0) -> list[dict[str, Any]]:
         return [asdict(event) for event in self._record[since:]]
 
+    def record_length(self) -> int:
+        return len(self._record)
+
     def pending(self, host: int, offset: int, nbytes: int) -> list[dict[str, Any]]:
         return []
 
@@ -185,6 +188,11 @@ class CudaDevice:  # pragma: no cover - needs a GPU
         self._events[ident] = self._call("cuEventCreate", 0)
         return ident
 
+    def event_destroy(self, handle: int) -> None:
+        event = self._events.pop(handle, None)
+        if event is not None:
+            self._call("cuEventDestroy", event)
+
     def event_record(self, handle: int, stream: int) -> None:
         self._call("cuEventRecord", self._events[handle], self._cu.CUstream(stream))
         self._note("event_record", stream)
@@ -257,7 +265,7 @@ class CudaDevice:  # pragma: no cover - needs a GPU
             return {"engine": 0, "error": str(error)}
         ident = next(self._ids)
         self._engines[ident] = engine
-        return {"engine": ident, "manifest": opened.manifest()}
+        return {"engine": ident, "description": opened.description()}
 
     def engine_free(self, ident: int) -> None:
         self._engines.pop(ident, None)

@@ -20,12 +20,12 @@ from __future__ import annotations
 import bisect
 import mmap
 import os
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,9 @@ T4_MEMORY = 15 << 30
 # Fresh device memory holds poison, so that what was never written does not look like zeros. Beyond this size an
 # allocation is left to the operating system's zeros: filling it would cost real memory.
 POISON_LIMIT = 64 << 20
+# The record keeps the latest events; indices go on counting. Freed buffers are remembered to name a stale pointer.
+RECORD_LIMIT = 50_000
+FREED_LIMIT = 1_000
 
 NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 DEFAULT_STREAM = 0
@@ -52,6 +55,8 @@ ERROR_TEXTS = {
     "CUDA_ERROR_NOT_READY": "device not ready",
     "CUDA_ERROR_ILLEGAL_ADDRESS": "an illegal memory access was encountered",
     "CUDA_ERROR_LAUNCH_FAILED": "unspecified launch failure",
+    "CUDA_ERROR_NOT_INITIALIZED": "initialization error",
+    "CUDA_ERROR_UNKNOWN": "unknown error",
 }
 
 
@@ -95,6 +100,13 @@ class Event:
     finished_ns: int = 0
 
 
+_FIELDS = tuple(Event.__dataclass_fields__)
+
+
+def _plain(event: Event) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in _FIELDS}
+
+
 _PLACE = {"enqueued_ns", "started_ns", "finished_ns", "address", "source"}
 
 
@@ -120,20 +132,21 @@ class _Allocation:
 
 
 class _HostMemory:
-    __slots__ = ("data", "fd", "freed", "id", "nbytes", "pending")
+    """Pinned memory, with the pending copies into it (`downloads`) and out of it (`uploads`) by their event's index."""
 
-    def __init__(self, ident: int, nbytes: int) -> None:
+    __slots__ = ("data", "downloads", "fd", "freed", "id", "nbytes", "uploads")
+
+    def __init__(self, ident: int, nbytes: int, shared: bool) -> None:
         self.id = ident
         self.nbytes = nbytes
-        if sys.platform == "linux":
+        self.fd = -1
+        if shared:  # another process maps it too
             self.fd = os.memfd_create("pinned")
             os.ftruncate(self.fd, nbytes)
-            self.data = np.frombuffer(mmap.mmap(self.fd, nbytes), np.uint8)
-        else:  # pragma: no cover - the child transport is for Linux; in process an anonymous mapping is the same
-            self.fd = -1
-            self.data = np.frombuffer(mmap.mmap(-1, nbytes), np.uint8)
+        self.data = np.frombuffer(mmap.mmap(self.fd, nbytes), np.uint8)
         self.freed = False
-        self.pending = 0
+        self.downloads: dict[int, _CopyToHost] = {}
+        self.uploads: dict[int, _Operation] = {}
 
 
 class _Operation:
@@ -186,7 +199,8 @@ def _fits(tensor: str, written: str) -> bool:
     if _is_bytes(written) or tensor == written:
         return True
     a, b = np.dtype(tensor), np.dtype(written)
-    return a.itemsize == b.itemsize and (a.kind in "iub") == (b.kind in "iub")
+    raw = b.kind == "u"  # unsigned integers of the same size carry any bits, as in array.view(np.uint16)
+    return a.itemsize == b.itemsize and (raw or (a.kind in "iub") == (b.kind in "iub"))
 
 
 class Releasing:
@@ -195,12 +209,15 @@ class Releasing:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._released: deque[tuple[str, int]] = deque()
+        self._pid = os.getpid()
 
     def release(self, method: str, ident: int) -> None:
         """Call `method(ident)`; errors are nobody's any more.
 
         The collector may run in the middle of another call: then the release waits for the next one.
         """
+        if os.getpid() != self._pid:
+            return  # a forked process owns nothing of the device
         self._released.append((method, ident))
         if not self._lock.locked():
             self._drain()
@@ -220,13 +237,15 @@ class Device(Releasing):
     Args:
         memory: device memory in bytes (default: a T4's 15 GiB).
         threads: ONNX Runtime's intra-op threads; 0 leaves the choice to it.
+        shared: whether another process maps the pinned memory.
 
     Every method takes and returns plain data and raises `DeviceError`. Sizes are bytes, times milliseconds.
     """
 
-    def __init__(self, memory: int = T4_MEMORY, threads: int = 0) -> None:
+    def __init__(self, memory: int = T4_MEMORY, threads: int = 0, shared: bool = False) -> None:
         self.memory = memory
         self.threads = threads
+        self.shared = shared
         super().__init__()
         self._used = 0
         self._next_address = BASE_ADDRESS
@@ -238,40 +257,47 @@ class Device(Releasing):
         self._engines: dict[int, Engine] = {}
         self._contexts: dict[int, _Context] = {}
         self._ids = iter(range(1, 1 << 62))
-        self._record: list[Event] = []
+        self._record: deque[Event] = deque(maxlen=RECORD_LIMIT)
+        self._noted = 0
+        self._freed: deque[int] = deque()
         self._fault: DeviceError | None = None
 
     # --- record ---------------------------------------------------------------------------------------------------
 
     def _note(self, op: str, stream: int = DEFAULT_STREAM, **fields: Any) -> Event:
-        event = Event(len(self._record), op, stream, enqueued_ns=time.perf_counter_ns(), **fields)
+        event = Event(self._noted, op, stream, enqueued_ns=time.perf_counter_ns(), **fields)
+        self._noted += 1
         self._record.append(event)
         return event
 
-    def record(self, since: int = 0) -> list[dict[str, Any]]:
-        """The events from index `since` on, oldest first."""
+    def record_length(self) -> int:
+        """How many events there were so far: the index of the next one."""
         self._drain()
         with self._lock:
-            return [asdict(event) for event in self._record[since:]]
+            return self._noted
+
+    def record(self, since: int = 0) -> list[dict[str, Any]]:
+        """The events from index `since` on, oldest first; of a long run the latest RECORD_LIMIT."""
+        self._drain()
+        with self._lock:
+            first = self._noted - len(self._record)
+            return [_plain(event) for event in islice(self._record, max(since - first, 0), None)]
 
     def pending(self, host: int, offset: int, nbytes: int) -> list[dict[str, Any]]:
         """Copies that were enqueued into a pinned range and have not completed."""
         with self._lock:
-            return [
-                asdict(op.event)
-                for op in self._queued()
-                if op.event.op == "dtoh"
-                and op.event.memory == "pinned"
-                and isinstance(op.run, _CopyToHost)
-                and op.run.host.id == host
-                and op.run.offset < offset + nbytes
-                and offset < op.run.offset + op.run.nbytes
+            memory = self._host.get(host)
+            waiting = [
+                copy.index
+                for copy in (memory.downloads.values() if memory else ())
+                if copy.offset < offset + nbytes and offset < copy.offset + copy.nbytes
             ]
+            return [_plain(op.event) for op in self._queued() if op.event.index in waiting]
 
     def unfinished(self) -> list[dict[str, Any]]:
         """All work that was enqueued and has not run, oldest first."""
         with self._lock:
-            return [asdict(op.event) for op in sorted(self._queued(), key=lambda op: op.event.index)]
+            return [_plain(op.event) for op in sorted(self._queued(), key=lambda op: op.event.index)]
 
     def _queued(self) -> Iterator[_Operation]:
         for stream in self._streams.values():
@@ -325,37 +351,42 @@ class Device(Releasing):
         stream.last = operation
         return operation
 
-    def _complete(self, operations: list[_Operation]) -> int:
-        """Run what `operations` need and then them, in the order in which it was enqueued. Returns how many ran."""
-        needed: dict[int, _Operation] = {}
+    def _complete(self, operations: list[_Operation]) -> None:
+        """Run what `operations` need and then them, in the order in which it was enqueued."""
+        needed: list[_Operation] = []
+        reached: dict[int, int] = {}  # stream -> index up to which its queue is needed already
+        queues: dict[int, Iterator[_Operation]] = {}
         todo = [op for op in operations if not op.done]
         while todo:
             operation = todo.pop()
-            if operation.done or operation.event.index in needed:
+            stream, index = operation.stream, operation.event.index
+            if operation.done or reached.get(stream, -1) >= index:
                 continue
-            needed[operation.event.index] = operation
-            for earlier in self._streams[operation.stream].queue:  # a stream is in order
-                if earlier.event.index >= operation.event.index:
+            reached[stream] = index
+            for earlier in queues.setdefault(stream, iter(list(self._streams[stream].queue))):  # a stream is in order
+                needed.append(earlier)
+                todo.extend(earlier.waits)
+                if earlier.event.index >= index:
                     break
-                todo.append(earlier)
-            todo.extend(operation.waits)
-        for index in sorted(needed):
-            self._run(needed[index])
-        return len(needed)
+        for operation in sorted(needed, key=lambda op: op.event.index):
+            self._run(operation)
 
     def _run(self, operation: _Operation) -> None:
         queue = self._streams[operation.stream].queue
         assert queue[0] is operation, "a stream runs in order"
-        queue.popleft()
         event = operation.event
         event.started_ns = time.perf_counter_ns()
         try:
             operation.run()
         except DeviceError as error:
             self._fault = self._fault or error
-        event.finished_ns = time.perf_counter_ns()
-        operation.done = True
-        operation.waits = []
+        except Exception as error:  # a device that fails must say so at the next synchronisation, and go on
+            self._fault = self._fault or DeviceError("CUDA_ERROR_UNKNOWN", f"{type(error).__name__}: {error}")
+        finally:  # also when Ctrl-C comes in the middle: the work is lost, the stream is not
+            queue.popleft()
+            event.finished_ns = time.perf_counter_ns()
+            operation.done = True
+            operation.waits = []
 
     def _raise_fault(self) -> None:
         fault, self._fault = self._fault, None
@@ -403,6 +434,11 @@ class Device(Releasing):
             handle = next(self._ids)
             self._events[handle] = _CudaEvent()
             return handle
+
+    def event_destroy(self, handle: int) -> None:
+        """Forget an event. Waits for it that are queued keep what they wait for."""
+        with self._lock:
+            self._events.pop(handle, None)
 
     def _event(self, handle: int) -> _CudaEvent:
         event = self._events.get(handle)
@@ -472,12 +508,18 @@ class Device(Releasing):
         with self._lock:
             if nbytes <= 0:
                 raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"an allocation of {nbytes} bytes; expected at least 1")
-            self._take(nbytes, "an allocation")
             address = self._next_address
+            self._take(nbytes, "an allocation")
+            try:
+                allocation = _Allocation(address, nbytes)
+            except (OSError, ValueError, OverflowError) as error:
+                self._used -= nbytes
+                detail = f"this machine cannot give {nbytes:,} bytes ({error})"
+                raise DeviceError("CUDA_ERROR_OUT_OF_MEMORY", detail) from None
             # addresses are never used twice, and never adjacent: a stale or overrun pointer cannot hit a neighbour
             self._next_address += (nbytes // ALIGNMENT + 2) * ALIGNMENT
             self._bases.append(address)
-            self._allocations[address] = _Allocation(address, nbytes)
+            self._allocations[address] = allocation
             event = self._note("alloc", nbytes=nbytes, address=address)
             event.started_ns = event.finished_ns = event.enqueued_ns
             return address
@@ -496,6 +538,11 @@ class Device(Releasing):
             allocation.freed = True
             allocation.data = np.empty(0, np.uint8)
             self._used -= allocation.nbytes
+            self._freed.append(address)
+            if len(self._freed) > FREED_LIMIT:
+                oldest = self._freed.popleft()
+                del self._allocations[oldest]
+                del self._bases[bisect.bisect_left(self._bases, oldest)]
 
     def _find(self, address: int) -> _Allocation | None:
         """The allocation that `address` lies in, freed ones too (their addresses are not used again)."""
@@ -508,6 +555,8 @@ class Device(Releasing):
 
     def _range(self, address: int, nbytes: int, what: str) -> tuple[_Allocation, int]:
         """The allocation and offset of a device range; raises with what is wrong about it and the remedy."""
+        if nbytes < 0:
+            raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{what}: {nbytes} bytes; expected 0 or more")
         allocation = self._find(address)
         if allocation is None:
             if 0 <= address < BASE_ADDRESS or address >= self._next_address:
@@ -548,7 +597,11 @@ class Device(Releasing):
                     "CUDA_ERROR_INVALID_VALUE", f"a pinned allocation of {nbytes} bytes; expected at least 1"
                 )
             ident = next(self._ids)
-            self._host[ident] = _HostMemory(ident, nbytes)
+            try:
+                self._host[ident] = _HostMemory(ident, nbytes, self.shared)
+            except (OSError, ValueError, OverflowError) as error:
+                detail = f"this machine cannot pin {nbytes:,} bytes ({error})"
+                raise DeviceError("CUDA_ERROR_OUT_OF_MEMORY", detail) from None
             event = self._note("host_alloc", nbytes=nbytes)
             event.started_ns = event.finished_ns = event.enqueued_ns
             return ident
@@ -573,7 +626,7 @@ class Device(Releasing):
 
     def _pinned(self, ident: int, offset: int, nbytes: int) -> _HostMemory:
         memory = self.host_memory(ident)
-        if not 0 <= offset <= offset + nbytes <= memory.nbytes:
+        if offset < 0 or nbytes < 0 or offset + nbytes > memory.nbytes:
             raise DeviceError(
                 "CUDA_ERROR_INVALID_VALUE",
                 f"bytes {offset:,} to {offset + nbytes:,} run past the end of a pinned buffer of {memory.nbytes:,}"
@@ -599,7 +652,7 @@ class Device(Releasing):
                 if len(data) != nbytes:
                     raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{len(data)} bytes came with a copy of {nbytes}")
                 memory = "pageable, synchronous"
-                source: Any = np.frombuffer(data, np.uint8)
+                pinned, source = None, np.frombuffer(data, np.uint8)
             else:
                 pinned = self._pinned(host, offset, nbytes)
                 memory = "pinned, synchronous" if wait else "pinned"
@@ -608,8 +661,10 @@ class Device(Releasing):
                 "htod", queue.handle, nbytes=nbytes, address=address, memory=memory, tensor=allocation.tensor
             )
             _mark(allocation, start, nbytes, dtype)
-            target = allocation.data[start : start + nbytes]
-            operation = self._enqueue(queue, event, lambda: np.copyto(target, source))
+            run = _CopyFromHost(event.index, allocation, start, nbytes, pinned, offset, source)
+            operation = self._enqueue(queue, event, run)
+            if pinned is not None:
+                pinned.uploads[event.index] = operation
             if wait or data is not None:
                 self._complete([operation])
                 self._raise_fault()
@@ -628,7 +683,6 @@ class Device(Releasing):
                     f"copy device to host{_called(allocation)}: the device holds {written}, the host array is {dtype}."
                     f" The bytes would be read as something else. Expected a host array of {written}.",
                 )
-            run: Any
             if pageable:
                 event = self._note(
                     "dtoh",
@@ -639,7 +693,7 @@ class Device(Releasing):
                     tensor=allocation.tensor,
                 )
                 result = bytearray(nbytes)
-                run = _CopyToHost(allocation, start, nbytes, None, 0, result)
+                run = _CopyToHost(event.index, allocation, start, nbytes, None, 0, result)
             else:
                 pinned = self._pinned(host, offset, nbytes)
                 event = self._note(
@@ -650,8 +704,10 @@ class Device(Releasing):
                     memory="pinned, synchronous" if wait else "pinned",
                     tensor=allocation.tensor,
                 )
-                pinned.data[offset : offset + nbytes] = POISON
-                run = _CopyToHost(allocation, start, nbytes, pinned, offset, None)
+                run = _CopyToHost(event.index, allocation, start, nbytes, pinned, offset, None)
+                # What a pending copy to the device will still read there must leave before the poison comes.
+                self._complete([op for op in pinned.uploads.values() if run.overlaps(op.run)])
+                run.begin()
             operation = self._enqueue(queue, event, run)
             if wait or pageable:
                 self._complete([operation])
@@ -696,7 +752,7 @@ class Device(Releasing):
     def engine_load(self, plan: bytes) -> dict[str, Any]:
         """Open a plan and prepare to run it.
 
-        Returns `{"engine": id, ...}` with the plan's manifest, or `{"engine": 0, "error": text}` in the words of
+        Returns `{"engine": id, "description": ...}`, or `{"engine": 0, "error": text}` in the words of
         TensorRT's log.
         """
         self._drain()
@@ -712,7 +768,7 @@ class Device(Releasing):
                 return {"engine": 0, "error": str(error)}
             ident = next(self._ids)
             self._engines[ident] = engine
-            return {"engine": ident, "manifest": opened.manifest()}
+            return {"engine": ident, "description": opened.description()}
 
     def engine_free(self, ident: int) -> None:
         with self._lock:
@@ -729,10 +785,22 @@ class Device(Releasing):
     def infer_shapes(self, engine: int, shapes: dict[str, list[int]]) -> dict[str, list[int]]:
         """Shapes of all outputs for the given shapes of all inputs; -1 where only running can tell."""
         with self._lock:
-            return {
-                name: list(shape)
-                for name, shape in self._engine(engine).output_shapes({k: tuple(v) for k, v in shapes.items()}).items()
-            }
+            return {name: list(shape) for name, shape in self._shapes(self._engine(engine), shapes).items()}
+
+    @staticmethod
+    def _shapes(engine: Engine, shapes: dict[str, list[int]]) -> dict[str, Shape]:
+        """Shapes of all outputs; raises where those of the inputs are missing or do not fit together."""
+        for tensor in engine.inputs:
+            if len(shapes.get(tensor.name, ())) != len(tensor.shape):
+                raise DeviceError(
+                    "CUDA_ERROR_INVALID_VALUE",
+                    f"input tensor {tensor.name!r} has {len(tensor.shape)} dimensions, the shape given is "
+                    f"{shapes.get(tensor.name)}",
+                )
+        try:
+            return engine.output_shapes({name: tuple(shape) for name, shape in shapes.items()})
+        except ExecutionError as error:
+            raise DeviceError("CUDA_ERROR_INVALID_VALUE", str(error)) from None
 
     def context_create(self, engine: int) -> int:
         """An execution context: takes the engine's activation memory."""
@@ -801,7 +869,7 @@ class Device(Releasing):
             if problem:
                 raise DeviceError("CUDA_ERROR_INVALID_VALUE", problem)
             given[tensor.name] = shape
-        all_shapes = {**given, **engine.output_shapes(given)}
+        all_shapes = {**given, **self._shapes(engine, shapes)}
         places: dict[str, tuple[_Allocation, int, int]] = {}
         for tensor in (*engine.inputs, *engine.outputs):
             shape = all_shapes[tensor.name]
@@ -811,7 +879,7 @@ class Device(Releasing):
             allocation, offset = self._range(addresses.get(tensor.name, 0), nbytes, what)
             if tensor.mode == "INPUT":
                 self._check_dtype(allocation, offset, nbytes, dtype, what)
-            allocation.tensor = allocation.tensor or tensor.name
+            allocation.tensor = tensor.name
             if -1 in shape:  # only running can tell: all that is left of the buffer may be filled
                 nbytes = allocation.nbytes - offset
             places[tensor.name] = (allocation, offset, nbytes)
@@ -851,33 +919,73 @@ class Device(Releasing):
                 )
 
 
-class _CopyToHost:
-    """A copy device to host, kept as an object so that `pending` can tell which pinned range it will fill."""
+class _Copy:
+    """A copy between device and host, kept as an object so that its host range can be asked for while it is pending."""
 
-    __slots__ = ("allocation", "host", "nbytes", "offset", "result", "start")
+    __slots__ = ("allocation", "host", "index", "nbytes", "offset", "other", "start")
 
     def __init__(
         self,
+        index: int,
         allocation: _Allocation,
         start: int,
         nbytes: int,
         host: _HostMemory | None,
         offset: int,
-        result: bytearray | None,
+        other: Any,
     ) -> None:
+        self.index = index
         self.allocation = allocation
         self.start = start
         self.nbytes = nbytes
-        self.host: Any = host
+        self.host = host  # None: pageable, and the bytes are in `other`
         self.offset = offset
-        self.result = result
+        self.other = other
+
+    def overlaps(self, other: _Copy) -> bool:
+        """Whether both touch the same bytes of pinned memory."""
+        return (
+            self.host is not None
+            and self.host is other.host
+            and self.offset < other.offset + other.nbytes
+            and other.offset < self.offset + self.nbytes
+        )
+
+    def device_bytes(self) -> np.ndarray:
+        return self.allocation.data[self.start : self.start + self.nbytes]
+
+
+class _CopyFromHost(_Copy):
+    __slots__ = ()
 
     def __call__(self) -> None:
-        source = self.allocation.data[self.start : self.start + self.nbytes]
-        if self.result is not None:
-            self.result[:] = source.data
-        else:
-            self.host.data[self.offset : self.offset + self.nbytes] = source
+        if self.host is not None:
+            del self.host.uploads[self.index]
+        self.device_bytes()[:] = self.other
+
+
+class _CopyToHost(_Copy):
+    __slots__ = ()
+
+    def begin(self) -> None:
+        """Poison the pinned range, from now until the copy has run."""
+        assert self.host is not None
+        self.host.downloads[self.index] = self
+        self._poison()
+
+    def _poison(self) -> None:
+        assert self.host is not None
+        self.host.data[self.offset : self.offset + self.nbytes] = POISON
+
+    def __call__(self) -> None:
+        if self.host is None:
+            self.other[:] = self.device_bytes().data
+            return
+        del self.host.downloads[self.index]
+        self.host.data[self.offset : self.offset + self.nbytes] = self.device_bytes()
+        for later in self.host.downloads.values():  # the range still waits for another copy
+            if self.overlaps(later):
+                later._poison()
 
 
 def _nothing() -> None:

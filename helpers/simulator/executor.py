@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,7 @@ class Engine:
     """
 
     def __init__(self, plan: Plan, threads: int = 0) -> None:
-        self.plan = plan
+        self.plan = replace(plan, nvidia=b"")  # only a GPU could use those bytes
         self.inputs = tuple(t for t in plan.tensors if t.mode == "INPUT")
         self.outputs = tuple(t for t in plan.tensors if t.mode == "OUTPUT")
         self._threads = threads
@@ -83,8 +84,11 @@ class Engine:
         for info in self._session.get_inputs():
             tensor = next(t for t in self.inputs if t.onnx_name == info.name)
             for dim, size in zip(info.shape, given[tensor.name], strict=True):
-                if isinstance(dim, str):
-                    symbols[dim] = size
+                if isinstance(dim, str) and symbols.setdefault(dim, size) != size:
+                    raise ExecutionError(
+                        f"Dimensions with name {dim} must be equal. Input {tensor.name!r} has"
+                        f" {list(given[tensor.name])}, another input has {symbols[dim]} there."
+                    )
         shapes: dict[str, Shape] = {}
         for info in self._session.get_outputs():
             name = next(t.name for t in self.outputs if t.onnx_name == info.name)

@@ -91,6 +91,29 @@ class Host:
         return pending
 
 
+class _AfterFork:
+    """In place of the device in a forked process: CUDA cannot be used there either."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise DeviceError(
+            "CUDA_ERROR_NOT_INITIALIZED",
+            "this process was forked from one that uses the device. Start workers with the 'spawn' method, and activate"
+            " the backend in each of them.",
+        )
+
+
+def _after_fork() -> None:
+    if _current is not None:
+        connection = getattr(_current.device, "_socket", None)
+        if connection is not None:
+            connection.close()
+        _current.device = _AfterFork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def _cuda_device() -> Any:  # pragma: no cover - needs a GPU
     from .cuda_device import CudaDevice
 
@@ -112,7 +135,7 @@ def use(transport: str = "process", **settings: int) -> Host:
     kinds: dict[str, Any] = {"process": InProcessDevice, "child": ChildDevice, "cuda": _cuda_device}
     if transport not in kinds:
         raise ValueError(f"no transport {transport!r}; expected one of {', '.join(kinds)}")
-    if _current is not None:
+    if _current is not None and not isinstance(_current.device, _AfterFork):
         _current.device.close()
     _current = Host(kinds[transport](**settings))
     return _current

@@ -4,6 +4,7 @@ Layout (little endian)::
 
     8 bytes   magic b"TRTCPLAN"
     4 bytes   length of the manifest
+    32 bytes  SHA-256 of the manifest
     n bytes   manifest, UTF-8 JSON: versions, I/O tensors, profiles, settings, sizes, lengths and SHA-256 of the parts
     m bytes   NVIDIA's plan, byte for byte what the builder returned
     k bytes   the ONNX model that was parsed, weights inside
@@ -28,7 +29,7 @@ MAGIC = b"TRTCPLAN"
 FORMAT = 1
 NVIDIA_MAGIC = b"vtrt"  # the first bytes of a plan that NVIDIA's builder writes (TensorRT-RTX 1.7)
 
-_PREFIX = struct.Struct("<8sI")
+_PREFIX = struct.Struct("<8sI32s")
 # numpy names; TensorRT's DataType names are their keys
 DTYPES: Mapping[str, str] = {
     "FLOAT": "float32",
@@ -101,7 +102,8 @@ class Plan:
     nvidia: bytes
     onnx: bytes
 
-    def manifest(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
+        """Everything but the parts, as plain data."""
         return {
             "format": FORMAT,
             "version": self.version,
@@ -115,13 +117,14 @@ class Plan:
             "activation_bytes": list(self.activation_bytes),
             "weight_bytes": self.weight_bytes,
             "layers": self.layers,
-            "parts": [[len(part), hashlib.sha256(part).hexdigest()] for part in (self.nvidia, self.onnx)],
         }
 
     def serialize(self) -> SerializedPlan:
         """The plan as bytes that `IRuntime.deserialize_cuda_engine` of the simulator takes."""
-        manifest = json.dumps(self.manifest(), separators=(",", ":"), sort_keys=True).encode()
-        plan = SerializedPlan(b"".join((_PREFIX.pack(MAGIC, len(manifest)), manifest, self.nvidia, self.onnx)))
+        parts = [[len(part), hashlib.sha256(part).hexdigest()] for part in (self.nvidia, self.onnx)]
+        manifest = json.dumps(self.description() | {"parts": parts}, separators=(",", ":"), sort_keys=True).encode()
+        prefix = _PREFIX.pack(MAGIC, len(manifest), hashlib.sha256(manifest).digest())
+        plan = SerializedPlan(b"".join((prefix, manifest, self.nvidia, self.onnx)))
         plan.nbytes = len(self.nvidia)
         return plan
 
@@ -158,7 +161,7 @@ def open_plan(data: bytes | bytearray | memoryview) -> Plan:
         )
     if len(view) < _PREFIX.size:
         raise PlanError("Internal Error (Assertion bufferSize >= minBufferSize failed.)")
-    magic, length = _PREFIX.unpack_from(view)
+    magic, length, digest = _PREFIX.unpack_from(view)
     if magic != MAGIC:
         raise PlanError(
             "Serialization (Serialization assertion header.magicTag == kEXPECTED_MAGIC_TAG failed."
@@ -169,6 +172,8 @@ def open_plan(data: bytes | bytearray | memoryview) -> Plan:
     wrong_size = "Serialization (Serialization assertion plan.header.size == blobSize failed.)"
     if len(view) < start:
         raise PlanError(wrong_size)
+    if hashlib.sha256(view[_PREFIX.size : start]).digest() != digest:
+        raise PlanError("Serialization (Serialization assertion checksum == expectedChecksum failed.)")
     try:
         manifest = json.loads(bytes(view[_PREFIX.size : start]))
         if manifest["format"] != FORMAT:

@@ -7,6 +7,7 @@ buffer) is logged with the mark "[simulator]".
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -46,6 +47,11 @@ class _Named:
 
     _native: type
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and not hasattr(self._native, name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        object.__setattr__(self, name, value)
+
     def __enter__(self) -> Any:  # deprecated in TensorRT, and in every older tutorial
         return self
 
@@ -65,20 +71,20 @@ class _Named:
         raise AttributeError(f"{cls!r} object has no attribute {name!r}")
 
 
-def _plan_of(manifest: dict[str, Any]) -> Plan:
+def _plan_of(description: dict[str, Any]) -> Plan:
     """The device's description of an engine (the parts themselves stay at the device)."""
     return Plan(
-        version=manifest["version"],
-        flavor=manifest["flavor"],
-        builder=manifest["builder"],
-        name=manifest["name"],
-        tensors=tuple(_tensor(row) for row in manifest["tensors"]),
-        profiles=tuple(_profile(p) for p in manifest["profiles"]),
-        shape_values=tuple(_profile(p) for p in manifest["shape_values"]),
-        settings=manifest["settings"],
-        activation_bytes=tuple(manifest["activation_bytes"]),
-        weight_bytes=manifest["weight_bytes"],
-        layers=manifest["layers"],
+        version=description["version"],
+        flavor=description["flavor"],
+        builder=description["builder"],
+        name=description["name"],
+        tensors=tuple(_tensor(row) for row in description["tensors"]),
+        profiles=tuple(_profile(p) for p in description["profiles"]),
+        shape_values=tuple(_profile(p) for p in description["shape_values"]),
+        settings=description["settings"],
+        activation_bytes=tuple(description["activation_bytes"]),
+        weight_bytes=description["weight_bytes"],
+        layers=description["layers"],
         nvidia=b"",
         onnx=b"",
     )
@@ -112,7 +118,7 @@ class Runtime(_Named):
         loaded = host.device.engine_load(data)
         error = loaded.get("error")
         if error is None:
-            plan = _plan_of(loaded["manifest"])
+            plan = _plan_of(loaded["description"])
             if plan.version == nv.__version__:
                 return ICudaEngine(host, loaded["engine"], plan, self.logger)
             host.device.engine_free(loaded["engine"])
@@ -194,21 +200,21 @@ class ICudaEngine(_Named):
         tensor = self._tensor("getTensorLocation", name)
         return nv.TensorLocation.HOST if tensor and tensor.shape_tensor else nv.TensorLocation.DEVICE
 
-    def get_tensor_format(self, name: str) -> Any:
+    def get_tensor_format(self, name: str, profile_index: int = 0) -> Any:
         self._tensor("getTensorFormat", name)
         return nv.TensorFormat.LINEAR
 
-    def get_tensor_format_desc(self, name: str) -> str:
+    def get_tensor_format_desc(self, name: str, profile_index: int = 0) -> str:
         return "Row-major linear format (kLINEAR)" if self._tensor("getTensorFormatDesc", name) else ""
 
-    def get_tensor_bytes_per_component(self, name: str) -> int:
+    def get_tensor_bytes_per_component(self, name: str, profile_index: int = 0) -> int:
         tensor = self._tensor("getTensorBytesPerComponent", name)
         return tensor.itemsize if tensor else -1
 
-    def get_tensor_components_per_element(self, name: str) -> int:
+    def get_tensor_components_per_element(self, name: str, profile_index: int = 0) -> int:
         return 1 if self._tensor("getTensorComponentsPerElement", name) else -1
 
-    def get_tensor_vectorized_dim(self, name: str) -> int:
+    def get_tensor_vectorized_dim(self, name: str, profile_index: int = 0) -> int:
         self._tensor("getTensorVectorizedDim", name)
         return -1
 
@@ -299,7 +305,7 @@ class IExecutionContext(_Named):
             )
             return False
         if profile_index != self._profile:
-            self._profile = profile_index
+            self._profile = int(profile_index)
             self._shapes = {t.name: list(t.shape) for t in self._inputs if -1 not in t.shape}
         return True
 
@@ -310,7 +316,7 @@ class IExecutionContext(_Named):
         if tensor is None or tensor.mode != "INPUT":
             self._error(where, f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()")
             return False
-        dims = [int(d) for d in shape]
+        dims = [operator.index(d) for d in shape]
         low, _, high = self.engine._limits(tensor, self._profile)
         if len(dims) != len(tensor.shape):
             self._error(
@@ -361,7 +367,13 @@ class IExecutionContext(_Named):
             return nv.Dims()
         if tensor.mode == "INPUT":
             return nv.Dims(self._shapes.get(name, list(tensor.shape)))
-        return nv.Dims(list(tensor.shape) if self._unset() else self._inferred()[name])
+        if self._unset():
+            return nv.Dims(list(tensor.shape))
+        try:
+            return nv.Dims(self._inferred()[name])
+        except DeviceError as error:
+            self._error("getTensorShape", error.detail)
+            return nv.Dims(list(tensor.shape))
 
     def get_tensor_strides(self, name: str) -> Any:
         shape = list(self.get_tensor_shape(name))
@@ -467,6 +479,11 @@ class IExecutionContext(_Named):
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         """Enqueue on a stream. True says that it was enqueued, not that it ran."""
+        if not hasattr(stream_handle, "__index__"):
+            raise TypeError(
+                f"execute_async_v3(): expected the integer handle of a stream, got {type(stream_handle).__name__}; "
+                "pass stream.handle"
+            )
         return self._execute("enqueueV3", int(stream_handle), False)
 
     def execute_v2(self, bindings: Sequence[int]) -> bool:

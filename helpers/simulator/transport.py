@@ -15,11 +15,14 @@ import inspect
 import json
 import mmap
 import os
+import signal
 import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,9 @@ from .device import T4_MEMORY, Device, DeviceError, Releasing
 _LENGTHS = struct.Struct("<II")
 _BYTES = {"bytes": True}
 MESSAGE_LIMIT = 1 << 31  # a plan of a full-size model is 0.6 GB
-_CLOSED = "the device's process has ended. Restart the kernel, or call backend.activate() again for a new device."
+_CLOSED = (
+    "the device's process has ended. Restart the kernel, or take a new device: backend.activate(transport='child')."
+)
 
 
 class ProtocolError(Exception):
@@ -92,6 +97,22 @@ def _receive(connection: socket.socket) -> tuple[Any, bytes]:
         raise ProtocolError(f"not JSON: {error}") from None
 
 
+@contextmanager
+def _whole_message() -> Iterator[None]:
+    """Keep Ctrl-C until the answer is here: half a message would leave the two sides out of step."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread gets KeyboardInterrupt
+        return
+    came: list[Any] = []
+    before = signal.signal(signal.SIGINT, lambda *arguments: came.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came and callable(before):
+            before(*came[0])
+
+
 class ChildDevice(Releasing):
     """A device in a child process; has the methods of `Device`.
 
@@ -103,8 +124,8 @@ class ChildDevice(Releasing):
 
     def __init__(self, memory: int = T4_MEMORY, threads: int = 0) -> None:
         super().__init__()
-        if not hasattr(socket, "send_fds"):  # pragma: no cover - Windows
-            raise OSError("a device in a child process needs Unix sockets; use the in-process device on this system")
+        if sys.platform != "linux":  # pragma: no cover - shared pinned memory is a memfd
+            raise OSError("a device in a child process needs Linux; use the in-process device on this system")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
@@ -113,6 +134,7 @@ class ChildDevice(Releasing):
                 [sys.executable, "-m", "helpers.simulator.transport", str(theirs.fileno()), str(memory), str(threads)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C in a terminal goes to the whole group: it is not the device's affair
                 env={**os.environ, "PYTHONPATH": path},
             )
         self._socket = ours
@@ -127,8 +149,10 @@ class ChildDevice(Releasing):
                 blob = bytes(argument)
                 argument = _BYTES
             plain.append(argument)
+        if blob is not None and len(blob) > MESSAGE_LIMIT - (1 << 20):
+            raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{len(blob):,} bytes in one message; copy in smaller parts")
         try:
-            with self._lock:
+            with self._lock, _whole_message():
                 _send(self._socket, [method, plain], blob)
                 reply, data = _receive(self._socket)
         except (OSError, EOFError):
@@ -150,7 +174,7 @@ class ChildDevice(Releasing):
     def host_map(self, ident: int) -> mmap.mmap:
         """This process' mapping of pinned memory."""
         try:
-            with self._lock:
+            with self._lock, _whole_message():
                 _send(self._socket, ["host_fd", [ident]], None)
                 _, fds, _, _ = socket.recv_fds(self._socket, 1, 1)
                 reply, _ = _receive(self._socket)
@@ -206,15 +230,22 @@ def serve(connection: socket.socket, device: Device) -> None:
             else:
                 checked = _checked(method, arguments, blob)
                 result = getattr(device, method)(*checked)
-        except DeviceError as error:
+        except ProtocolError:
+            raise
+        except Exception as error:  # the device goes on, whatever an operation does
+            refusal = error if isinstance(error, DeviceError) else _unknown(error)
             if method == "host_fd":
                 connection.sendall(b"\0")
-            _send(connection, ["error", error.code, error.detail], None)
+            _send(connection, ["error", refusal.code, refusal.detail], None)
             continue
         if isinstance(result, bytes):
             _send(connection, ["ok", _BYTES], result)
         else:
             _send(connection, ["ok", result], None)
+
+
+def _unknown(error: Exception) -> DeviceError:
+    return DeviceError("CUDA_ERROR_UNKNOWN", f"{type(error).__name__}: {error}")
 
 
 def _checked(method: Any, arguments: list[Any], blob: bytes) -> list[Any]:
@@ -232,9 +263,12 @@ def _checked(method: Any, arguments: list[Any], blob: bytes) -> list[Any]:
 
 def main() -> None:
     fd, memory, threads = (int(argument) for argument in sys.argv[1:])
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C in a terminal reaches the whole group; it is the user's process' affair
     with socket.socket(fileno=fd) as connection:
         try:
-            serve(connection, Device(memory, threads))
+            serve(connection, Device(memory, threads, shared=True))
         except ProtocolError as error:
             sys.exit(f"simulated device: malformed message, the device ends: {error}")
 

@@ -51,7 +51,7 @@ def test_pinned_source_is_read_when_the_copy_runs(cuda):
 
 def test_pageable_source_travels_by_value_and_waits(cuda):
     source, stream, target = np.array([1, 2], np.float32), cuda.Stream(), cuda.mem_alloc(8)
-    before = len(backend.record())
+    before = backend.record_length()
     cuda.memcpy_htod_async(target, source, stream)
     event = backend.record(before)[0]
     assert event["memory"] == "pageable, synchronous" and event["finished_ns"] > 0
@@ -86,7 +86,7 @@ def test_pending_copy_outlives_its_array(cuda):
 def test_a_view_into_pinned_memory_is_pinned(cuda):
     array, stream = pinned(cuda, range(8)), cuda.Stream()
     device = cuda.mem_alloc(8)
-    before = len(backend.record())
+    before = backend.record_length()
     cuda.memcpy_htod_async(device, array[2:4], stream)
     stream.synchronize()
     assert backend.record(before)[0]["memory"] == "pinned"
@@ -128,7 +128,7 @@ def test_default_stream_waits_for_blocking_streams_and_they_for_it(cuda):
     device, result = cuda.mem_alloc(8), cuda.pagelocked_empty(2, np.float32)
     cuda.memcpy_htod_async(device, pinned(cuda, [1, 2]), stream)
     cuda.memcpy_dtoh_async(result, device)  # default stream
-    before = len(backend.record())
+    before = backend.record_length()
     cuda.memcpy_htod_async(cuda.mem_alloc(8), pinned(cuda, [0, 0]), other)
     cuda.Event().record().synchronize()  # an event in the default stream
     assert list(result) == [1, 2]

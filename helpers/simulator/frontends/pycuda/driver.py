@@ -223,6 +223,7 @@ class Event:
     def __init__(self, flags: int = 0) -> None:
         _need_context("cuEventCreate")
         self.handle: int = _call("cuEventCreate", "event_create")
+        weakref.finalize(self, _host.current().device.release, "event_destroy", self.handle).atexit = False
 
     def record(self, stream: Stream | None = None) -> Event:
         _call("cuEventRecord", "event_record", self.handle, _handle(stream))
@@ -371,6 +372,11 @@ def _host_array(function: str, buffer: Any, writable: bool) -> np.ndarray:
     return array
 
 
+def _dtype(array: np.ndarray) -> str:
+    """What the array holds, for the device to compare with a tensor's dtype; "" where that says nothing."""
+    return array.dtype.name if array.dtype.kind in "fiub" else ""
+
+
 def _location(array: np.ndarray) -> tuple[int, int] | None:
     """(id, offset) of pinned memory; None for pageable."""
     address = array.__array_interface__["data"][0]
@@ -384,9 +390,9 @@ def _htod(function: str, dest: Any, src: Any, stream: int, wait: bool) -> None:
     array = _host_array(function, src, writable=False)
     location = _location(array)
     if location is None:
-        _call(function, "memcpy_htod", address, array.nbytes, 0, 0, array.tobytes("A"), stream, wait, array.dtype.name)
+        _call(function, "memcpy_htod", address, array.nbytes, 0, 0, array.tobytes("A"), stream, wait, _dtype(array))
     else:
-        _call(function, "memcpy_htod", address, array.nbytes, *location, None, stream, wait, array.dtype.name)
+        _call(function, "memcpy_htod", address, array.nbytes, *location, None, stream, wait, _dtype(array))
 
 
 def _dtoh(function: str, dest: Any, src: Any, stream: int, wait: bool) -> None:
@@ -395,11 +401,11 @@ def _dtoh(function: str, dest: Any, src: Any, stream: int, wait: bool) -> None:
     array = _host_array(function, dest, writable=True)
     location = _location(array)
     if location is None:
-        data = _call(function, "memcpy_dtoh", address, array.nbytes, 0, 0, True, stream, wait, array.dtype.name)
+        data = _call(function, "memcpy_dtoh", address, array.nbytes, 0, 0, True, stream, wait, _dtype(array))
         flat = array.reshape(-1, order="A")  # a view: the array is contiguous
         flat.view(np.uint8)[:] = np.frombuffer(data, np.uint8)
     else:
-        _call(function, "memcpy_dtoh", address, array.nbytes, *location, False, stream, wait, array.dtype.name)
+        _call(function, "memcpy_dtoh", address, array.nbytes, *location, False, stream, wait, _dtype(array))
 
 
 def memcpy_htod(dest: Any, src: Any) -> None:
@@ -423,9 +429,16 @@ def memcpy_dtoh_async(dest: Any, src: Any, stream: Stream | None = None) -> None
 
 
 def memcpy_dtod(dest: Any, src: Any, size: int) -> None:
+    """Returns at once, as cuMemcpyDtoD does: the default stream does the work."""
     _need_context("cuMemcpyDtoD")
     _call(
-        "cuMemcpyDtoD", "memcpy_dtod", _address("cuMemcpyDtoD", dest), _address("cuMemcpyDtoD", src), int(size), 0, True
+        "cuMemcpyDtoD",
+        "memcpy_dtod",
+        _address("cuMemcpyDtoD", dest),
+        _address("cuMemcpyDtoD", src),
+        int(size),
+        0,
+        False,
     )
 
 
@@ -435,30 +448,31 @@ def memcpy_dtod_async(dest: Any, src: Any, size: int, stream: Stream | None = No
     _call(function, "memcpy_dtod", _address(function, dest), _address(function, src), int(size), _handle(stream), False)
 
 
-def _memset(function: str, dest: Any, data: int, width: int, count: int, stream: int, wait: bool) -> None:
+def _memset(function: str, dest: Any, data: int, width: int, count: int, stream: int) -> None:
     _need_context(function)
     pattern = int(data).to_bytes(width, "little")
-    _call(function, "memset", _address(function, dest), pattern, int(count), stream, wait)
+    _call(function, "memset", _address(function, dest), pattern, int(count), stream, False)
 
 
 def memset_d8(dest: Any, data: int, count: int) -> None:
-    _memset("cuMemsetD8", dest, data, 1, count, 0, True)
+    """Returns at once, as cuMemsetD8 does: the default stream does the work."""
+    _memset("cuMemsetD8", dest, data, 1, count, 0)
 
 
 def memset_d16(dest: Any, data: int, count: int) -> None:
-    _memset("cuMemsetD16", dest, data, 2, count, 0, True)
+    _memset("cuMemsetD16", dest, data, 2, count, 0)
 
 
 def memset_d32(dest: Any, data: int, count: int) -> None:
-    _memset("cuMemsetD32", dest, data, 4, count, 0, True)
+    _memset("cuMemsetD32", dest, data, 4, count, 0)
 
 
 def memset_d8_async(dest: Any, data: int, count: int, stream: Stream | None = None) -> None:
-    _memset("cuMemsetD8Async", dest, data, 1, count, _handle(stream), False)
+    _memset("cuMemsetD8Async", dest, data, 1, count, _handle(stream))
 
 
 def memset_d32_async(dest: Any, data: int, count: int, stream: Stream | None = None) -> None:
-    _memset("cuMemsetD32Async", dest, data, 4, count, _handle(stream), False)
+    _memset("cuMemsetD32Async", dest, data, 4, count, _handle(stream))
 
 
 def to_device(array: np.ndarray) -> DeviceAllocation:
