@@ -1121,7 +1121,7 @@ main = "FP16" if NO_FP32 else "FP32"  # the engine that most cells below look at
 # %% tags=["record"]
 def events_of(run, batch):
     """What the device did for one call. Only the simulated device keeps a record."""
-    before = len(backend.record())
+    before = backend.record_length()
     run(*batch)
     return backend.record(before)
 
@@ -1347,7 +1347,7 @@ tail = [loaders[16][-3], loaders[16][-2], loaders[16][-1]]
 print([len(ids) for ids, _ in tail], "rows")
 found = Inference(by_top[128].path)
 if active.simulated:
-    before = len(backend.record())
+    before = backend.record_length()
     claimed = found_benchmark(found, tail, 16)
     seen = pd.DataFrame(backend.record(before))
     needed = pd.DataFrame([event for batch in tail for event in events_of(wide_run, batch)])
