@@ -274,8 +274,10 @@ def ceilings(
             edgecolor="white",
         )  # fmt: skip
         verdict = "" if goal is None else (", enough" if reached else ", not enough")
+        # a text that the goal's line would cross stands behind it
+        behind = goal if goal is not None and value <= goal < value + 0.25 * limit else value
         axes.text(
-            value + 0.012 * limit, place, f"{value:,.0f}{verdict}", va="center", fontsize=9, zorder=5,
+            behind + 0.012 * limit, place, f"{value:,.0f}{verdict}", va="center", fontsize=9, zorder=5,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
         )  # fmt: skip
     if goal is not None:

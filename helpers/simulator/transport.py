@@ -263,9 +263,6 @@ def _checked(method: Any, arguments: list[Any], blob: bytes) -> list[Any]:
 
 def main() -> None:
     fd, memory, threads = (int(argument) for argument in sys.argv[1:])
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C in a terminal reaches the whole group; it is the user's process' affair
     with socket.socket(fileno=fd) as connection:
         try:
             serve(connection, Device(memory, threads, shared=True))

@@ -118,7 +118,7 @@ def show(rows, columns=None):
         return (
             f"{value:,.0f}"
             if abs(value) >= 100
-            else f"{value:.3g}"
+            else f"{value:.4g}"
             if abs(value) >= 1e-3
             else f"{value:.1e}"
         )
