@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,12 @@ def load_classifier(size: str | None = None) -> Classifier:
     Raises:
         ModelError: the size is unknown, or the files of the small model are missing or broken.
     """
-    return _small() if resolve_size(size) == "small" else _full()
+    chosen = resolve_size(size)
+    with warnings.catch_warnings():
+        # tqdm would like ipywidgets for its bars, and says so once in a notebook, with a path of this machine.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        import transformers  # noqa: F401
+    return _small() if chosen == "small" else _full()
 
 
 def hub_reachable(timeout: float = HUB_TIMEOUT_SECONDS) -> bool:

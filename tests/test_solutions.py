@@ -131,6 +131,12 @@ def test_it_runs_to_its_end_with_pictures_that_have_words(page: tuple[walkthroug
     assert "answers imported: []" in text
 
 
+def test_the_page_shows_no_warning_and_no_path_of_this_machine(page: tuple[walkthrough.Result, str]) -> None:
+    result, text = page
+    assert "Warning:" not in text and "site-packages" not in text
+    assert str(result.page.parent) not in text
+
+
 def test_the_early_read_is_run_and_named(page: tuple[walkthrough.Result, str]) -> None:
     _, text = page
     assert "y, read at once: [nan nan nan nan]" in text
