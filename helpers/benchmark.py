@@ -18,6 +18,7 @@ import gc
 import json
 import os
 import re
+import shlex
 import statistics
 import sys
 import tempfile
@@ -521,7 +522,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--save", action="store_true", help="keep the results in assets/results/<machine>/")
     parser.add_argument("--json", metavar="FILE", help="write the results to FILE")
     parser.add_argument("--plots", metavar="FOLDER", help="draw throughput and latency into FOLDER")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.given = list(arguments or [])
+    return options
 
 
 def _bench(options: argparse.Namespace, seconds: float, stack: ExitStack) -> int:
@@ -555,6 +558,7 @@ def _bench(options: argparse.Namespace, seconds: float, stack: ExitStack) -> int
         print(f"batch {size} measured", flush=True)
 
     facts = {
+        "command": f"MODEL={classifier.size} python -m helpers bench {shlex.join(options.given)}".strip(),
         "model": classifier.name,
         "source": classifier.source,
         "tokens": options.tokens,
