@@ -500,6 +500,7 @@ _LOAD_FAILURES = (
         "is cut short",
         "copy it again in binary mode, or build it again",
     ),
+    (r"checksum", "is damaged", "copy it again in binary mode, or build it again"),
     (r"magicTag|MAGIC_TAG|magic", "is no plan of this TensorRT", "give the file that engine.build wrote"),
 )
 

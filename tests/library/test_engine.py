@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from helpers import engine
 from helpers.engine import EngineError
+from helpers.simulator.plan import open_plan
 
 pytestmark = pytest.mark.usefixtures("simulator")
 
@@ -269,6 +271,7 @@ def test_six_kinds_of_broken_onnx(kind, said, fp32_onnx, report, tmp_path):
         ("onnx", "is an ONNX file"),
         ("onnx as plan", "is no plan of this TensorRT"),
         ("other version", r"another version of TensorRT.*build it again with this version(.|\n)*Version tag"),
+        ("one bit turned", "is damaged"),
         ("missing", "No plan at"),
         ("folder", "is a folder"),
     ],
@@ -290,7 +293,8 @@ def test_broken_plans(kind, said, fp32_onnx, report, tmp_path):
             "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
             "onnx": fp32_onnx.read_bytes(),
             "onnx as plan": fp32_onnx.read_bytes(),
-            "other version": whole.replace(b'"version":"' + version, b'"version":"' + other, 1),
+            "other version": bytes(dataclasses.replace(open_plan(whole), version=other).serialize()),
+            "one bit turned": whole[:500] + bytes([whole[500] ^ 1]) + whole[501:],
         }
         source.write_bytes(content[kind])
     with pytest.raises(EngineError, match=said):
