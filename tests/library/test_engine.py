@@ -282,8 +282,7 @@ def test_broken_plans(kind, said, fp32_onnx, report, tmp_path):
     if kind == "folder":
         source.mkdir()
     elif kind != "missing":
-        version = report.version.encode()
-        other = version[:-1] + (b"0" if version[-1:] != b"0" else b"1")
+        other = f"{report.version}.1"
         content = {
             "empty": b"",
             "truncated": whole[:-7],
