@@ -363,7 +363,9 @@ class Device(Releasing):
             if operation.done or reached.get(stream, -1) >= index:
                 continue
             reached[stream] = index
-            for earlier in queues.setdefault(stream, iter(list(self._streams[stream].queue))):  # a stream is in order
+            if stream not in queues:
+                queues[stream] = iter(list(self._streams[stream].queue))
+            for earlier in queues[stream]:  # a stream is in order; this goes on where the last look stopped
                 needed.append(earlier)
                 todo.extend(earlier.waits)
                 if earlier.event.index >= index:
