@@ -8,8 +8,8 @@ export EXTRAS TORCH_INDEX
 setup:  ## make .venv and install what this machine needs (PYTHON=, EXTRAS=, TORCH_INDEX=)
 	@$(PYTHON) -m helpers setup
 
-lab: setup  ## open the notebooks in JupyterLab
-	@python -m helpers lab
+lab: setup  ## open the notebooks in JupyterLab (ARGS= is handed to it)
+	@python -m helpers lab $(ARGS)
 
 walkthrough: setup  ## run the solved notebooks and write build/walkthrough/<assignment>.html
 	@python -m helpers walkthrough $(ASSIGNMENT)

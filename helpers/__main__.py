@@ -137,8 +137,11 @@ def _lab(options: argparse.Namespace) -> int:
         folder = ROOT / "solutions"
         for form in walkthrough.write_notebooks(folder):
             print("wrote {}".format(form.relative_to(ROOT)))
+        print("the notebooks here are the solved ones: a release for students does not exist yet")
     _share_cores()
-    return _module("jupyterlab", [str(folder), *options.rest])
+    first = next(iter(sorted(folder.glob("*/ex*.ipynb"))), None)
+    start = ["--LabApp.default_url=/lab/tree/{}".format(first.relative_to(folder).as_posix())] if first else []
+    return _module("jupyterlab", [str(folder), *start, *options.rest])
 
 
 def _test(options: argparse.Namespace) -> int:
@@ -189,11 +192,13 @@ def _clean(options: argparse.Namespace) -> int:
     for part in ("helpers", "tests", "solutions"):
         for pattern in ("__pycache__", ".ipynb_checkpoints"):
             made += (ROOT / part).rglob(pattern)
-    for pattern in ("*.plan", "*.ipynb"):
-        made += (ROOT / "solutions").rglob(pattern)
+    made += [*(ROOT / "solutions").rglob("*.plan"), *(ROOT / "solutions").glob("*/build")]
+    # not the notebooks' .ipynb form: somebody may have worked in it
     if options.all:
         made += [ROOT / ".venv", *ROOT.glob("*.egg-info")]
     for path in made:
+        if path.exists():
+            print("deleted {}".format(path.relative_to(ROOT)))
         if path.is_dir():
             shutil.rmtree(str(path), ignore_errors=True)
         elif path.exists():

@@ -499,7 +499,7 @@ def _explained() -> tuple[type[Exception], ...]:
     from helpers import backend, engine, export, models, precision
 
     return (
-        BenchmarkError,
+        ValueError,  # BenchmarkError, and what backend and data say of names and counts
         OSError,
         backend.BackendUnavailable,
         engine.EngineError,
@@ -605,7 +605,8 @@ def _candidates(
     found.append(_onnxruntime(fp32))
     most, length = max(options.batches), options.tokens
     profile = dict.fromkeys(export.INPUTS, ((1, length), (min(32, most), length), (most, length)))
-    for label, source in (("TensorRT FP32", fp32), ("TensorRT FP16", fp16)):
+    name = "TensorRT's API" if active.name == "simulator" else "TensorRT"  # NVIDIA's runtime alone is TensorRT
+    for label, source in ((f"{name} FP32", fp32), (f"{name} FP16", fp16)):
         try:
             report = engine.build(source, folder / engine.plan_name(source.stem), profile)
         except engine.EngineError as error:  # pragma: no cover - needs a GPU

@@ -49,6 +49,7 @@ def main(extras: str | None = None, torch_index: str | None = None, here: bool =
     try:
         check_python()
         _check_extras(extras, root)
+        _check_index(torch_index)
         if here:
             _set_up_here(root, extras or choose_extras(), torch_index)
         else:
@@ -60,6 +61,14 @@ def main(extras: str | None = None, torch_index: str | None = None, here: bool =
         print("\ninterrupted; the next run starts the set-up afresh", file=sys.stderr)
         return 130
     return 0
+
+
+def _check_index(torch_index: str | None) -> None:
+    if torch_index and not torch_index.startswith(("https://", "http://", "file:")) and not Path(torch_index).is_dir():
+        raise SetupError(
+            f"TORCH_INDEX is {torch_index!r}, expected the address of a package index, as in "
+            "https://download.pytorch.org/whl/cpu"
+        )
 
 
 def python_range_message() -> str:

@@ -199,8 +199,15 @@ def test_clean_deletes_what_the_commands_made(monkeypatch: pytest.MonkeyPatch, t
     import helpers.__main__ as commands
 
     monkeypatch.setattr(commands, "ROOT", tmp_path)
-    kept = ["solutions/a/a.py", "helpers/b.py", ".venv/bin/python", "assets/model.onnx"]
-    made = ["build/walkthrough/a.html", "solutions/a/a.ipynb", "solutions/a/x.plan", "helpers/__pycache__/b.pyc"]
+    kept = [
+        "solutions/a/a.py",
+        "solutions/a/a.ipynb",
+        "solutions/a/a.old.ipynb",
+        "helpers/b.py",
+        ".venv/bin/python",
+        "assets/model.onnx",
+    ]
+    made = ["build/walkthrough/a.html", "solutions/a/build/m.onnx", "solutions/a/x.plan", "helpers/__pycache__/b.pyc"]
     made += [".coverage.host.1", ".pytest_cache/x", ".hypothesis/x"]
     for name in kept + made:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

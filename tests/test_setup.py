@@ -365,3 +365,9 @@ def test_progress_is_one_line_on_a_terminal_and_the_large_downloads_elsewhere(
 def test_extras_by_machine(gpu: Gpu | None, driver_cuda: tuple[int, int] | None, extras: str) -> None:
     machine = Environment(python="3.11.7", platform="Linux x86_64", packages={}, gpu=gpu, driver_cuda=driver_cuda)
     assert setup.choose_extras(machine) == extras
+
+
+def test_an_index_that_is_no_address_is_refused_before_anything_is_touched(tmp_path, capsys):
+    assert setup.main(torch_index="notaurl", root=tmp_path) == 1
+    assert "TORCH_INDEX is 'notaurl'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -98,7 +99,7 @@ class Report:
         except NotImplementedError:
             raise NotAttempted from None
         except Exception as error:
-            self.fail(what, words(error) + said(log), _hint(error))
+            self.fail(what, words(error) + said(log) + _line_of(error, function), _hint(error))
 
     def raises(self, function: Callable[..., Any], *arguments: Any) -> Exception | None:
         """The exception that the student's function raised, or None."""
@@ -109,6 +110,13 @@ class Report:
         except Exception as error:
             return error
         return None
+
+
+def _line_of(error: BaseException, function: Callable[..., Any]) -> str:
+    """The line of the student's own function that raised, in words; empty where it is not known."""
+    code = getattr(function, "__code__", None)
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if code and frame.filename == code.co_filename]
+    return f"; in your line: {own[-1].line}" if own and own[-1].line else ""
 
 
 _HINTS = {

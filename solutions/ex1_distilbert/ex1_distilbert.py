@@ -22,12 +22,13 @@ measurements that you would defend in front of a colleague.
 You need no GPU. Plans are built by NVIDIA's own parser and builder, which run on any Linux or Windows
 machine. Where there is no GPU to run them on, a simulated device executes the same model through TensorRT's
 API. It is strict about the things a GPU forgives by luck, and it never pretends to be fast. So every figure
-below carries one of three labels:
+below carries one of four labels:
 
 | Label | Meaning |
 |---|---|
 | **exact here** | does not depend on speed: verdicts, sizes, bytes copied, the order of events, numerical differences |
 | **this machine's time** | measured now, on this machine, by the engine that is named. It says nothing about any other |
+| **calculated** | follows from stated numbers and assumptions, nothing was run |
 | **recorded on a GPU** | measured earlier on the GPU that is named, by the engine that is named, or *not yet run* |
 
 You write seven short functions, each checked on the spot; nothing is taken from the library's own versions of
@@ -65,7 +66,6 @@ runs here by default does a tiny part of the work; its throughput is never held 
 # %% tags=["imports"]
 import json
 import logging
-import os
 import re
 import time
 import warnings
@@ -87,7 +87,8 @@ from helpers.predict import predict, reveal
 
 active = backend.activate()  # from here on `import tensorrt` works on every machine
 
-import pycuda.autoprimaryctx  # noqa: F401 - the CUDA context that PyTorch uses too; pycuda.autoinit would make a second one
+# pycuda.autoprimaryctx takes the CUDA context that PyTorch uses too; pycuda.autoinit would make a second one
+import pycuda.autoprimaryctx
 import pycuda.driver as cuda
 import tensorrt as trt
 
@@ -95,7 +96,7 @@ import tensorrt as trt
 EXACT = "exact here"
 TIMED = "this machine's time"
 RECORDED = "recorded on a GPU"
-BENCH_SECONDS = float(os.environ.get("BENCH_SECONDS", "2"))  # time for one point of a benchmark
+BENCH_SECONDS = benchmark.seconds_per_point()  # time for one point of a benchmark
 WORK = Path("build")
 WORK.mkdir(exist_ok=True)
 
@@ -477,9 +478,9 @@ if "PyTorch FP16" not in pytorch:
 
 # %% [markdown] tags=["baseline-text"]
 """
-Two things to keep. Memory doubles with the batch, because PyTorch allocates what the batch needs. And the
-larger batch is not always the faster one per text; on a CPU caches decide that, on a GPU the question is from
-which size on all its units are busy.
+Two things to keep. Memory doubles with the batch, because PyTorch allocates what the batch needs. And
+whether a larger batch is faster per text has to be looked up, here and again in [results], where the engines
+take turns: on a CPU caches decide that, on a GPU the question is from which size on all its units are busy.
 
 ## Step 4: from PyTorch to a plan
 
@@ -1276,7 +1277,8 @@ def try_batches(inference, sizes):
     return pd.DataFrame(rows, columns=["batch", "set_input_shape returns", "TensorRT's words"])
 
 
-caption("batch-limits", EXACT, f"the {main} engine, profile 16 to 128.")
+SAID_BY = " The words are those that TensorRT documents, said by the simulated runtime." if active.simulated else ""
+caption("batch-limits", EXACT, f"the {main} engine, profile 16 to 128.{SAID_BY}")
 limits = try_batches(engines[main], (15, 16, 17, 128, 129))
 show(limits)
 reveal(
@@ -1308,7 +1310,7 @@ for size in (0, 1, 16, 17, 100, 128, 129):
 caption(
     "batch-range",
     EXACT,
-    f"one engine, profile 1 to 128; the same engine object throughout: {wide.engine is engine_before}.",
+    f"one engine, profile 1 to 128; the same engine object throughout: {wide.engine is engine_before}.{SAID_BY}",
 )
 show(rows, ["batch", "", "logits", "largest difference to PyTorch", "TensorRT's words"])
 
@@ -1327,8 +1329,8 @@ ways. The table below shows what it makes the device do, beside what a batch nee
 def found_benchmark(inference, batches, batch_size):
     times = []
     for input_ids, attention_mask in batches:
-        inference.buffers = allocate_buffers(inference.engine, inference.context)
         start = time.perf_counter()
+        inference.buffers = allocate_buffers(inference.engine, inference.context)
         on_device = [cuda.to_device(array) for array in (input_ids, attention_mask)]
         ids, mask = (
             cuda.from_device_like(d, a)
@@ -1454,6 +1456,10 @@ show(
 """
 Two fair benchmarks need not agree to the last digit: yours divides all rows by all seconds, the library's
 takes the median over the batches, so that one slow batch does not move it. Say which one you report.
+
+The found benchmark may come out slower, faster, or about the same. Its biases pull in opposite directions:
+wasted copies and allocations make it slow, and a last batch of 4 rows that counts as 16 makes it fast. A
+plausible number proves nothing; what convicts it is the device's record above.
 """
 
 # %% [markdown] tags=["results-text"]
@@ -1463,7 +1469,8 @@ takes the median over the batches, so that one slow batch does not move it. Say 
 The library's benchmark does what yours does and adds one precaution: the candidates take turns, so that a
 machine that slows down halfway does so for all of them. Mind the name of the engine. Without a GPU the rows
 below compare PyTorch on a CPU with ONNX Runtime on the same CPU; **they say nothing about TensorRT's speed**,
-and no speed-up is derived from them.
+and no speed-up is derived from them. FP16 is often the slower one here: on a CPU it is FP32 arithmetic with
+conversions before and after.
 """
 
 # %% tags=["results"]
@@ -1507,10 +1514,10 @@ plots.latency(short_names, title=f"Latency of a batch ({TIMED})").show()
 """
 ### Recorded on GPUs
 
-What follows was not measured here. It shows why the baseline needs an FP16 row: on these GPUs most of the
-gain over FP32 is PyTorch's own, from tensor cores. And it shows what a CUDA graph does, which sends all of a
-batch's kernels with one call: it matters for small batches, where launching is the work. TensorRT's rows are
-empty until somebody has run them.
+What follows was not measured here. It shows why the baseline needs an FP16 row: at batch 128 most of the gain
+over FP32 is PyTorch's own, from tensor cores. And it shows what a CUDA graph does, which sends all of a
+batch's kernels with one call: it matters for small batches, where launching is the work. No row is
+TensorRT's; what has not been run is listed below the table.
 """
 
 # %% tags=["recorded"]
@@ -1652,7 +1659,8 @@ the builder picks other kernels for small maxima. Input and output buffers grow 
 weights do not. All that lies above the first row is idle in this service; on a T4 with several models, or
 several contexts, it decides what fits. It is right where bursts really fill such batches and where latency
 must not depend on an allocation that may fail. PyTorch's way suits shapes that vary widely and rarely reach
-the top, and GPUs shared with others. The middle way is two profiles, or two plans.
+the top, and GPUs shared with others. The middle way is two plans, or one plan with two profiles and a context
+that takes its memory by profile; an ordinary context reserves for the larger one.
 """
 
 # %% [markdown] tags=["guide-1"]
@@ -1752,8 +1760,7 @@ nothing of a GPU. On a GPU the larger products fill the tensor cores better, so 
 PyTorch *in FP16* I expect a smaller advantage: launch overhead, which an engine removes, is a smaller share
 of longer work. [recorded] points that way for CUDA graphs on an H100: at batch 128 the graph more than
 doubles eager FP16 at 64 tokens (59,466 against 26,316) and brings nothing at 256 (15,437 against 15,951). To
-know, run PyTorch FP16 and TensorRT FP16 at both lengths in one benchmark on one GPU; that row reads *not yet
-run*.
+know, run PyTorch FP16 and TensorRT FP16 at both lengths in one benchmark on one GPU; neither was measured so far.
 """
 
 # %% [markdown] tags=["guide-5"]
@@ -1804,7 +1811,8 @@ for pairs in (1, 7, 64):
 ## Where to go next
 
 * **Several profiles in one plan**: one for single texts, one for batches of 32, one for 256 tokens;
-  `context.set_optimization_profile_async` chooses. It answers question 1 without a compromise.
+  `context.set_optimization_profile_async` chooses. An ordinary context still reserves what the largest profile
+  needs; `create_execution_context` takes a strategy (on profile change, or memory of your own) to pay less.
 * **Auto-tuning**: TensorRT 10 and 11 time candidate kernels during the build.
   `config.builder_optimization_level` says how long they may look, a timing cache makes the second build
   quick.

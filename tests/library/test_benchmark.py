@@ -255,7 +255,7 @@ def test_kernel_only_is_timed_between_events(fp32_onnx, make_batch, simulator, t
     report = engine.build(fp32_onnx, tmp_path / "m.plan", profile, progress=False)
     with runtime.TensorRTRunner(report.path) as runner:
         found = benchmark.compare(
-            benchmark._tensorrt("TensorRT FP32", runner, simulator.engine), [make_batch(8, 16)], seconds=0.01
+            benchmark._tensorrt("TensorRT's API FP32", runner, simulator.engine), [make_batch(8, 16)], seconds=0.01
         )
     assert [item.kind for item in found] == ["end-to-end", "kernel-only"]
     assert {item.engine for item in found} == {simulator.engine}
@@ -270,16 +270,16 @@ def test_bench_runs_every_engine_and_writes_what_it_found(tmp_path, simulator, c
     options = ["--batches", "2", "4", "--tokens", "16", "--seconds", "0.005", "--texts", "20"]
     assert benchmark.main([*options, "--json", str(written), "--plots", str(drawn)]) == 0
     shown = capsys.readouterr().out
-    for text in ("PyTorch FP32", "ONNX Runtime FP32", "TensorRT FP32", "TensorRT FP16", "kernel-only"):
+    for text in ("PyTorch FP32", "ONNX Runtime FP32", "TensorRT's API FP32", "TensorRT's API FP16", "kernel-only"):
         assert text in shown
     assert "FP16 storage, FP32 arithmetic" in shown
     content = json.loads(written.read_text())
     assert content["facts"]["tokens"] == 16
-    assert content["correctness"]["TensorRT FP32"]["max_abs_diff"] < 1e-4
-    assert content["correctness"]["TensorRT FP16"]["max_abs_diff"] < 2e-2
-    assert content["correctness"]["TensorRT FP16"]["samples"] == 20
+    assert content["correctness"]["TensorRT's API FP32"]["max_abs_diff"] < 1e-4
+    assert content["correctness"]["TensorRT's API FP16"]["max_abs_diff"] < 2e-2
+    assert content["correctness"]["TensorRT's API FP16"]["samples"] == 20
     engines = {item["label"]: item["engine"] for item in content["measurements"]}
-    assert engines["TensorRT FP32"] == simulator.engine
+    assert engines["TensorRT's API FP32"] == simulator.engine
     assert {item["batch"] for item in content["measurements"]} == {2, 4}
     assert sorted(path.name for path in drawn.iterdir()) == ["latency.png", "throughput.png"]
 
