@@ -496,17 +496,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explained() -> tuple[type[Exception], ...]:
     """What carries a sentence for the user; anything else is a fault of ours and keeps its traceback."""
-    from helpers import backend, engine, export, models, precision
+    from helpers import backend, engine
 
-    return (
-        ValueError,  # BenchmarkError, and what backend and data say of names and counts
-        OSError,
-        backend.BackendUnavailable,
-        engine.EngineError,
-        export.ExportError,
-        models.ModelError,
-        precision.PrecisionError,
-    )
+    return (ValueError, OSError, backend.BackendUnavailable, engine.EngineError)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -419,3 +419,11 @@ def test_what_cannot_be_judged_counts_neither_way() -> None:
     report.expect("three", False, 1.0, "nothing", "try again")
     assert report.points(4.0) == 2.0
     assert [str(line)[:4] for line in report.lines] == ["  ✓ ", "  – ", "  ✗ "]
+
+
+def test_the_students_own_failing_line_is_quoted() -> None:
+    def parse_network(builder: Any, onnx_path: Any, logger: Any) -> Any:
+        return builder.no_such_method(onnx_path)
+
+    points, lines = judge(table("ex1")["ex1/parse"], parse_network)
+    assert points == 0 and "in your line: return builder.no_such_method(onnx_path)" in "\n".join(lines)

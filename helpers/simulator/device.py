@@ -134,7 +134,7 @@ class _Allocation:
 class _HostMemory:
     """Pinned memory, with the pending copies into it (`downloads`) and out of it (`uploads`) by their event's index."""
 
-    __slots__ = ("data", "downloads", "fd", "freed", "id", "nbytes", "uploads")
+    __slots__ = ("data", "downloads", "fd", "id", "nbytes", "uploads")
 
     def __init__(self, ident: int, nbytes: int, shared: bool) -> None:
         self.id = ident
@@ -144,7 +144,6 @@ class _HostMemory:
             self.fd = os.memfd_create("pinned")
             os.ftruncate(self.fd, nbytes)
         self.data = np.frombuffer(mmap.mmap(self.fd, nbytes), np.uint8)
-        self.freed = False
         self.downloads: dict[int, _CopyToHost] = {}
         self.uploads: dict[int, _Operation] = {}
 
@@ -610,7 +609,7 @@ class Device(Releasing):
 
     def host_memory(self, ident: int) -> _HostMemory:
         memory = self._host.get(ident)
-        if memory is None or memory.freed:
+        if memory is None:
             raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"pinned memory {ident!r} does not exist or was freed")
         return memory
 
@@ -618,7 +617,6 @@ class Device(Releasing):
         """Frees pinned memory. Copies that are pending keep the mapping until they are done."""
         with self._lock:
             memory = self.host_memory(ident)
-            memory.freed = True
             del self._host[ident]
             event = self._note("host_free", nbytes=memory.nbytes)
             event.started_ns = event.finished_ns = event.enqueued_ns
