@@ -496,9 +496,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explained() -> tuple[type[Exception], ...]:
     """What carries a sentence for the user; anything else is a fault of ours and keeps its traceback."""
-    from helpers import backend, engine
+    from helpers import backend, engine, models
 
-    return (ValueError, OSError, backend.BackendUnavailable, engine.EngineError)
+    return (ValueError, OSError, backend.BackendUnavailable, engine.EngineError, models.ModelError)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -515,7 +515,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", metavar="FILE", help="write the results to FILE")
     parser.add_argument("--plots", metavar="FOLDER", help="draw throughput and latency into FOLDER")
     options = parser.parse_args(arguments)
-    options.given = list(arguments or [])
+    # for the results; where they were written is of no use to whoever repeats the command
+    options.given = ["FILE" if argument == options.json else argument for argument in arguments or []]
     return options
 
 
