@@ -1,0 +1,484 @@
+"""The student's objects: in this process (`Here`), or in a process of their own that nobody has to believe (`Far`).
+
+A check is written once against `Subject`. What it gets back is either opaque (a `Ref`) or plain data; an object of the
+student's never meets an operator of the check, so that one that claims to be equal to everything is only an object.
+"""
+
+from __future__ import annotations
+
+import importlib
+import socket
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..messages import Handle, Limits, ProtocolError, plain, receive, send
+
+Ref = Any  # opaque to a check: hand it back to the subject that gave it
+
+
+class Raised(Exception):
+    """The student's code raised.
+
+    Attributes:
+        kind: name of the exception's class. kinds: names of that class and its bases.
+        text: what it said, at most 2,000 characters.
+        line: the line of the student's own function in which it happened; empty where that is not known.
+    """
+
+    def __init__(self, kind: str, kinds: tuple[str, ...], text: str, line: str = "") -> None:
+        super().__init__(f"{kind}: {text}" if text else kind)
+        self.kind, self.kinds, self.text, self.line = kind, kinds, text, line
+
+
+class Gone(Exception):
+    """The student's process ended, took too long, or sent what is no message."""
+
+
+class Subject(Protocol):
+    """What a check can do with the student's objects. Arguments are refs, data, and lists or dicts of them."""
+
+    shared: dict[str, Any]
+
+    def answer(self) -> Ref:
+        """What stands in the check cell: a function, or a class."""
+
+    def new(self, name: str, /, *args: Any, **kwargs: Any) -> Ref:
+        """Import `name` ("tensorrt.Builder") and call it."""
+
+    def call(self, function: Ref, /, *args: Any, **kwargs: Any) -> Ref:
+        """Call a function. Raises `Raised` where it raises."""
+
+    def method(self, ref: Ref, name: str, /, *args: Any, **kwargs: Any) -> Ref:
+        """Call a method by name."""
+
+    def get(self, ref: Ref, name: str) -> Ref:
+        """An attribute."""
+
+    def item(self, ref: Ref, key: Any) -> Ref:
+        """`ref[key]`."""
+
+    def value(self, ref: Ref) -> Any:
+        """Plain data: a number, text, bytes, None, an array, or lists and dicts of them. `Raised` where it is none."""
+
+    def keys(self, ref: Ref) -> list[str]:
+        """The keys of a mapping, as text."""
+
+    def array(self, ref: Ref) -> dict[str, Any]:
+        """{"dtype", "size", "nbytes", "pinned": [ident, offset] or None} of a numpy array: a claim, not a fact."""
+
+    def path(self, name: str) -> str:
+        """Where `name` is, or would be, in a private folder of this check."""
+
+    def write(self, name: str, data: bytes) -> str:
+        """Write a file in that folder; its path."""
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a file in that folder; None where there is none."""
+
+    def files(self) -> list[str]:
+        """The names of the files in that folder."""
+
+    def logger(self) -> Ref:
+        """A TensorRT logger that prints nothing; `errors` is the list of its ERROR lines."""
+
+    def runner(self, plan: bytes) -> Ref:
+        """run(*arrays, in the plan's order of inputs) -> first output: one whole inference, done when it returns."""
+
+
+class _Box:
+    """A student's object as a check may hold it: without its operators."""
+
+    __slots__ = ("inside",)
+
+    def __init__(self, inside: Any) -> None:
+        self.inside = inside
+
+
+class Here:
+    """The student's objects in this process.
+
+    Args:
+        answer: what the student hands to `check`.
+        box: how an object is handed out; a graded run puts integers there.
+        unbox: the way back.
+    """
+
+    def __init__(
+        self, answer: Any, box: Callable[[Any], Ref] = _Box, unbox: Callable[[Any], Any] | None = None
+    ) -> None:
+        self.shared: dict[str, Any] = {}
+        self._answer = answer
+        self._box, self._unbox = box, unbox or _inside
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def answer(self) -> Ref:
+        return self._box(self._answer)
+
+    def new(self, name: str, /, *args: Any, **kwargs: Any) -> Ref:
+        return self._called(_named(name), args, kwargs)
+
+    def call(self, function: Ref, /, *args: Any, **kwargs: Any) -> Ref:
+        return self._called(self._unbox(function), args, kwargs)
+
+    def method(self, ref: Ref, name: str, /, *args: Any, **kwargs: Any) -> Ref:
+        return self._called(lambda *a, **k: getattr(self._unbox(ref), name)(*a, **k), args, kwargs)
+
+    def get(self, ref: Ref, name: str) -> Ref:
+        return self._called(getattr, (ref, name), {})
+
+    def item(self, ref: Ref, key: Any) -> Ref:
+        return self._called(lambda of, k: of[k], (ref, key), {})
+
+    def _called(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Ref:
+        arguments = [self._resolved(a) for a in args]
+        named = {k: self._resolved(a) for k, a in kwargs.items()}
+        try:
+            return self._box(function(*arguments, **named))
+        except (Exception, SystemExit) as error:  # whatever a student's code raises; Ctrl-C is the user's
+            raise _raised(error, self._answer) from None
+
+    def _resolved(self, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return type(value)(self._resolved(v) for v in value)
+        if isinstance(value, dict):
+            return {k: self._resolved(v) for k, v in value.items()}
+        return self._unbox(value)
+
+    def value(self, ref: Ref) -> Any:
+        try:
+            return plain(_data(self._unbox(ref)))
+        except (Exception, SystemExit) as error:
+            raise _raised(error, None) from None
+
+    def keys(self, ref: Ref) -> list[str]:
+        value = self._unbox(ref)
+        try:
+            if not isinstance(value, Mapping):
+                raise TypeError(f"{type(value).__name__} is no dictionary")
+            found = []
+            for key in value:
+                found.append(str(key)[:200])
+                if len(found) > 1000:
+                    raise TypeError("a dictionary with more than 1,000 keys")
+            return found
+        except (Exception, SystemExit) as error:
+            raise _raised(error, None) from None
+
+    def array(self, ref: Ref) -> dict[str, Any]:
+        value = self._unbox(ref)
+        try:
+            if not isinstance(value, np.ndarray):
+                raise TypeError(f"{type(value).__name__} is no numpy array")
+            described = {"dtype": str(value.dtype), "size": int(value.size), "nbytes": int(value.nbytes)}
+            return described | {"pinned": _pinned(value)}
+        except (Exception, SystemExit) as error:
+            raise _raised(error, None) from None
+
+    def _inside(self, name: str) -> Path:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="check-", ignore_cleanup_errors=True)
+        if "/" in name or "\\" in name or name in ("", ".", ".."):
+            raise ValueError(f"{name!r} is no plain file name")
+        return Path(self._folder.name) / name
+
+    def path(self, name: str) -> str:
+        return str(self._inside(name))
+
+    def write(self, name: str, data: bytes) -> str:
+        path = self._inside(name)
+        path.write_bytes(data)
+        return str(path)
+
+    def read(self, name: str) -> bytes | None:
+        path = self._inside(name)
+        return path.read_bytes() if path.is_file() else None
+
+    def files(self) -> list[str]:
+        return sorted(p.name for p in self._inside("x").parent.iterdir())
+
+    def logger(self) -> Ref:
+        return self._box(_quiet_logger())
+
+    def runner(self, plan: bytes) -> Ref:
+        return self._box(_runner(plan))
+
+    def close(self) -> None:
+        """Delete the folder of the check."""
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+
+def _inside(value: Any) -> Any:
+    return value.inside if isinstance(value, _Box) else value
+
+
+def _named(name: str) -> Any:
+    module, _, attributes = name.partition(".")
+    found = importlib.import_module(module)
+    for part in attributes.split("."):
+        if not hasattr(found, part):
+            found = importlib.import_module(f"{found.__name__}.{part}")
+        else:
+            found = getattr(found, part)
+    return found
+
+
+def _data(value: Any, depth: int = 0) -> Any:
+    """Lists, dicts and numpy scalars of any subclass as plain ones; what is no data is left for `plain` to refuse."""
+    if depth > 16:
+        raise ProtocolError("nested more than 16 deep")
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {str(k): _data(v, depth + 1) for k, v in dict.items(value)}
+    if isinstance(value, list):
+        return [_data(v, depth + 1) for v in list.__iter__(value)]
+    if isinstance(value, tuple):
+        return [_data(v, depth + 1) for v in tuple.__iter__(value)]
+    return value
+
+
+def _pinned(array: np.ndarray) -> list[int] | None:
+    from ..simulator import host
+
+    address = array.__array_interface__["data"][0]
+    pinned = host.current().find_pinned(address)
+    return [pinned.ident, address - pinned.address] if pinned else None
+
+
+def _quiet_logger() -> Any:
+    import tensorrt as trt
+
+    class Quiet(trt.ILogger):
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, text: str) -> None:
+            if "ERROR" in severity.name:
+                self.errors.append(text)
+
+    return Quiet()
+
+
+def _runner(plan: bytes) -> Callable[..., np.ndarray]:
+    from .. import backend
+
+    active = backend.current()
+    if active is not None and active.simulated:
+        from ..simulator import host
+
+        device = host.current().device
+        loaded = device.engine_load(plan)
+        tensors = loaded["description"]["tensors"]
+        inputs = [t[0] for t in tensors if t[2] == "INPUT"]
+        output = next(t[0] for t in tensors if t[2] == "OUTPUT")
+
+        def run(*arrays: np.ndarray) -> np.ndarray:
+            fed = {name: np.ascontiguousarray(array) for name, array in zip(inputs, arrays, strict=True)}
+            result: np.ndarray = device.infer(loaded["engine"], fed)[output]
+            return result
+
+        return run
+    import tensorrt as trt  # pragma: no cover - needs a GPU
+
+    from ..runtime import TensorRTRunner  # pragma: no cover - needs a GPU
+
+    engine = trt.Runtime(_quiet_logger()).deserialize_cuda_engine(plan)  # pragma: no cover - needs a GPU
+    runner = TensorRTRunner(engine).__enter__()  # pragma: no cover - needs a GPU
+    names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]  # pragma: no cover - needs a GPU
+
+    def on_gpu(*arrays: np.ndarray) -> np.ndarray:  # pragma: no cover - needs a GPU
+        result: np.ndarray = runner(**dict(zip(names, arrays, strict=False)))[names[len(arrays)]]
+        return result
+
+    return on_gpu  # pragma: no cover - needs a GPU
+
+
+def _raised(error: BaseException, function: Any) -> Raised:
+    kinds = tuple(cls.__name__ for cls in type(error).__mro__)
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # an exception's own __str__ is a student's code too
+        text = "(its text cannot be read)"
+    return Raised(kinds[0], kinds, text[:2000], _line_of(error, function))
+
+
+def _line_of(error: BaseException, function: Any) -> str:
+    """The line of the student's own function that raised."""
+    code = getattr(function, "__code__", None)
+    own = [f for f in traceback.extract_tb(error.__traceback__) if code and f.filename == code.co_filename]
+    return (own[-1].line or "")[:300] if own else ""
+
+
+# --- far away -------------------------------------------------------------------------------------------------------
+
+
+class Far:
+    """The student's objects in the student's process, behind data-only messages. Nothing that it says is believed.
+
+    Args:
+        connection: socket to `student.py` in that process.
+        name: of the student's object in the notebook's namespace.
+        seconds: for all calls of one check together.
+        calls: how many calls one check may make.
+
+    Raises:
+        Gone: from every method, when the process ended, the time is up, or something came that is no message.
+    """
+
+    limits = Limits(nbytes=64 << 20)
+
+    def __init__(self, connection: socket.socket, name: str, *, seconds: float = 60.0, calls: int = 20_000) -> None:
+        self.shared: dict[str, Any] = {}
+        self.trace: list[str] = []
+        self._connection, self._name = connection, name
+        self._calls = calls
+        self._until = time.monotonic() + seconds
+
+    def _ask(self, operation: str, *arguments: Any) -> Any:
+        self._calls -= 1
+        left = self._until - time.monotonic()
+        if left <= 0 or self._calls < 0:
+            raise Gone("the check took longer than it may" if left <= 0 else "the check made more calls than it may")
+        reply = ask(self._connection, [operation, *arguments], left, self.limits)
+        self._note(operation, arguments, reply)
+        if reply[0] == "raised":
+            kind, kinds, text, line = reply[1:]
+            raise Raised(_text(kind), tuple(_text(k) for k in kinds[:20]), _text(text), _text(line))
+        return reply[1]
+
+    def _note(self, operation: str, arguments: tuple[Any, ...], reply: list[Any]) -> None:
+        if operation in ("answer", "new", "method", "call", "value", "get", "item", "write"):
+            self.trace.append(f"{operation}({', '.join(map(_shown, arguments))}) -> {_shown(reply[1:])}")
+
+    def answer(self) -> Ref:
+        return self._ask("answer", self._name)
+
+    def new(self, name: str, /, *args: Any, **kwargs: Any) -> Ref:
+        return self._ask("new", name, list(args), kwargs)
+
+    def call(self, function: Ref, /, *args: Any, **kwargs: Any) -> Ref:
+        return self._ask("call", function, list(args), kwargs)
+
+    def method(self, ref: Ref, name: str, /, *args: Any, **kwargs: Any) -> Ref:
+        return self._ask("method", ref, name, list(args), kwargs)
+
+    def get(self, ref: Ref, name: str) -> Ref:
+        return self._ask("get", ref, name)
+
+    def item(self, ref: Ref, key: Any) -> Ref:
+        return self._ask("item", ref, key)
+
+    def value(self, ref: Ref) -> Any:
+        return self._ask("value", ref)
+
+    def keys(self, ref: Ref) -> list[str]:
+        keys = self._ask("keys", ref)
+        if not isinstance(keys, list) or not all(isinstance(k, str) for k in keys):
+            raise Gone("the reply to `keys` was no list of names")
+        return keys
+
+    def array(self, ref: Ref) -> dict[str, Any]:
+        claim = self._ask("array", ref)
+        pinned = claim.get("pinned", 0) if isinstance(claim, dict) else 0
+        whole = isinstance(claim, dict) and all(isinstance(claim.get(k), int) for k in ("size", "nbytes"))
+        place = pinned is None or (
+            isinstance(pinned, list) and len(pinned) == 2 and all(isinstance(p, int) for p in pinned)
+        )
+        if not (whole and place and isinstance(claim.get("dtype"), str)):
+            raise Gone("the reply to `array` was no description of an array")
+        return claim  # type: ignore[no-any-return]
+
+    def path(self, name: str) -> str:
+        return _text(self._ask("path", name))
+
+    def write(self, name: str, data: bytes) -> str:
+        return _text(self._ask("write", name, data))
+
+    def read(self, name: str) -> bytes | None:
+        data = self._ask("read", name)
+        if data is not None and not isinstance(data, bytes):
+            raise Gone("the reply to `read` was no content of a file")
+        return data
+
+    def files(self) -> list[str]:
+        names = self._ask("files")
+        return [_text(name) for name in names] if isinstance(names, list) else []
+
+    def logger(self) -> Ref:
+        return self._ask("logger")
+
+    def runner(self, plan: bytes) -> Ref:
+        return self._ask("runner", plan)
+
+    def close(self) -> None:
+        """Let go of all handles and of the check's folder."""
+        try:
+            self._ask("forget")
+        except (Gone, Raised):
+            pass
+
+
+def ask(connection: socket.socket, message: list[Any], seconds: float, limits: Limits) -> list[Any]:
+    """Send one message to the student's process and return its reply, ["ok", result, ...] or ["raised", ...].
+
+    Raises:
+        Gone: it ended, `seconds` passed, or what came is no such reply.
+    """
+    try:
+        connection.settimeout(max(seconds, 0.001))
+        send(connection, message, limits)
+        # the time limit holds for the whole reply, however slowly it trickles in
+        reply = receive(_Until(connection, time.monotonic() + seconds), limits)  # type: ignore[arg-type]
+    except TimeoutError:
+        raise Gone(f"no reply within {seconds:.0f} s") from None
+    except (EOFError, OSError):
+        raise Gone("the process ended") from None
+    except ProtocolError as error:
+        raise Gone(f"what it sent is no message: {error}") from None
+    good = isinstance(reply, list) and len(reply) >= 2 and reply[0] in ("ok", "raised")
+    if not good or (reply[0] == "raised" and not (len(reply) == 5 and isinstance(reply[2], list))):
+        raise Gone("what it sent is no reply")
+    return reply  # type: ignore[no-any-return]
+
+
+class _Until:
+    """A socket whose reads end at a point in time."""
+
+    def __init__(self, connection: socket.socket, until: float) -> None:
+        self._connection, self._until = connection, until
+
+    def recv_into(self, view: memoryview) -> int:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        return self._connection.recv_into(view)
+
+
+def _text(value: Any) -> str:
+    return value[:2000] if isinstance(value, str) else ""
+
+
+def _shown(value: Any) -> str:
+    """An argument or reply in a few words, for the instructor."""
+    if isinstance(value, np.ndarray):
+        flat = np.array2string(value.ravel()[:8], precision=5, separator=", ")
+        return f"{value.dtype}{list(value.shape)} {flat}{' ...' if value.size > 8 else ''}"
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    if isinstance(value, Handle):
+        return f"#{value.ident}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shown, value[:12])) + (", ..." if len(value) > 12 else "") + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {_shown(v)}" for k, v in list(value.items())[:12]) + "}"
+    return repr(value)[:300]
