@@ -1,7 +1,7 @@
 """`python -m helpers setup`: make `.venv` and install what this machine needs. Standard library only.
 
 Pins come from constraints.txt, ranges from pyproject.toml. What is installed besides the base is chosen by the machine:
-`gpu,dev` where an NVIDIA GPU and a driver for CUDA 13 are, `cpu,rtx,dev` elsewhere; EXTRAS= overrides it.
+`gpu,grade,dev` where an NVIDIA GPU and a driver for CUDA 13 are, `cpu,rtx,grade,dev` elsewhere; EXTRAS= overrides it.
 
 A stamp inside `.venv` makes a second run a matter of milliseconds. A run that was interrupted leaves a mark, and the
 next one starts afresh, because pip takes a half-installed package for an installed one.
@@ -43,8 +43,8 @@ class SetupError(Exception):
 def main(extras: str | None = None, torch_index: str | None = None, here: bool = False, root: Path = ROOT) -> int:
     """Set up `root`. Returns 0 when all is installed, 1 after an explained failure, 130 when interrupted.
 
-    `extras` is as in "cpu,rtx,dev", `torch_index` the URL of the index that torch alone is taken from; with None, both
-    are what the last set-up used, else chosen. With `here` the running Python is installed into, not `.venv`.
+    `extras` is as in "cpu,rtx,grade,dev", `torch_index` the URL of the index that torch alone is taken from; with
+    None, both are what the last set-up used, else chosen. With `here` the running Python is installed into, not `.venv`.
     """
     try:
         check_python()
@@ -101,20 +101,20 @@ def _check_venv_module() -> None:
 
 
 def choose_extras(env: environment.Environment | None = None) -> str:
-    """`gpu,dev` for a machine whose GPU and driver serve CUDA 13, else `cpu,rtx,dev`."""
+    """`gpu,grade,dev` for a machine whose GPU and driver serve CUDA 13, else `cpu,rtx,grade,dev`."""
     if env is None:
         gpu, driver_cuda, _ = environment._inspect_gpu()
     else:
         gpu, driver_cuda = env.gpu, env.driver_cuda
     if gpu is None:
-        return "cpu,rtx,dev"
+        return "cpu,rtx,grade,dev"
     if gpu.compute_capability < (7, 5) or (driver_cuda or (0,)) < (13,):
         print(
             f"{gpu.name} is left unused: the GPU packages are built for CUDA 13, which needs compute capability 7.5 "
             "and a driver R580 or newer (python -m helpers doctor says more)"
         )
-        return "cpu,rtx,dev"
-    return "gpu,dev"
+        return "cpu,rtx,grade,dev"
+    return "gpu,grade,dev"
 
 
 def _check_extras(extras: str | None, root: Path) -> None:
@@ -254,7 +254,7 @@ def _check_cuda_headers(venv: Path, extras: str) -> None:
     raise SetupError(
         "EXTRAS has gpu, and pycuda, which is compiled while it is installed, needs cuda.h of the CUDA toolkit.\n"
         "Install the toolkit (cuda-toolkit-13-0 from NVIDIA, or conda install cuda-toolkit) or set CUDA_HOME to it;\n"
-        "or do without the GPU packages: make setup EXTRAS=cpu,rtx,dev"
+        "or do without the GPU packages: make setup EXTRAS=cpu,rtx,grade,dev"
     )
 
 
@@ -271,7 +271,7 @@ def _guard_against_cuda(python: Path, root: Path, extras: str, torch_index: str 
             "several GB that cannot be used here. It was stopped before that. Take PyTorch's CPU build:\n"
             f"    make setup TORCH_INDEX={CPU_INDEX}\n"
             f"without make:\n    python -m helpers setup --torch-index {CPU_INDEX}\n"
-            "and then what you called. (EXTRAS=gpu,dev takes the CUDA build all the same.)"
+            "and then what you called. (EXTRAS=gpu,grade,dev takes the CUDA build all the same.)"
         )
 
 

@@ -44,7 +44,7 @@ def tracked_files() -> list[Path]:
 def test_the_base_has_neither_onnx_runtime_nor_tensorrt() -> None:
     names = {requirement.name for requirement in BASE}
     assert not {name for name in names if name.startswith(("onnxruntime", "tensorrt", "pycuda", "cuda"))}
-    assert set(EXTRAS) == {"cpu", "rtx", "gpu", "dev"}
+    assert set(EXTRAS) == {"cpu", "rtx", "gpu", "grade", "dev"}
     assert {r.name for r in EXTRAS["cpu"]} == {"onnxruntime"} and "onnxruntime" not in {r.name for r in EXTRAS["gpu"]}
 
 

@@ -40,6 +40,7 @@ dependencies = ["torch"]
 cpu = ["onnxruntime"]
 rtx = []
 gpu = ["onnxruntime-gpu"]
+grade = []
 dev = []
 """
 
@@ -55,7 +56,7 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
         time.sleep(0.05)
     name = "tensorrt_course-0.1.0-py3-none-any.whl"
     metadata = "Metadata-Version: 2.1\\nName: tensorrt-course\\nVersion: 0.1.0\\nRequires-Dist: torch\\n"
-    for extra, package in (("cpu", "onnxruntime"), ("rtx", ""), ("gpu", "onnxruntime-gpu"), ("dev", "")):
+    for extra, package in (("cpu", "onnxruntime"), ("rtx", ""), ("gpu", "onnxruntime-gpu"), ("grade", ""), ("dev", "")):
         metadata += "Provides-Extra: %s\\n" % extra
         metadata += "Requires-Dist: %s; extra == '%s'\\n" % (package, extra) if package else ""
     with zipfile.ZipFile(pathlib.Path(wheel_directory, name), "w") as wheel:
@@ -124,7 +125,7 @@ def test_set_up_is_done_once_and_again_when_the_pins_change(project: Path, capsy
     log = (project / ".venv" / "setup.log").read_bytes()
 
     assert setup.main(root=project) == 0
-    assert "up to date (cpu,rtx,dev)" in capsys.readouterr().out
+    assert "up to date (cpu,rtx,grade,dev)" in capsys.readouterr().out
     assert (project / ".venv" / "setup.log").read_bytes() == log  # pip was not called
 
     index = project.parent / "index"
@@ -143,7 +144,7 @@ def test_the_other_onnx_runtime_goes_when_the_extras_change(
     (tmp_path / "include" / "cuda.h").write_text("")
     monkeypatch.setenv("CUDA_HOME", str(tmp_path))
     assert setup.main(extras="cpu,rtx", root=project) == 0
-    assert setup.main(extras="gpu,dev", root=project) == 0
+    assert setup.main(extras="gpu,grade,dev", root=project) == 0
     assert "onnxruntime-gpu" in installed_in(project) and "onnxruntime" not in installed_in(project)
     assert setup.main(root=project) == 0  # without a word the last choice stays
     assert "onnxruntime-gpu" in installed_in(project)
@@ -235,7 +236,7 @@ def test_what_a_line_of_pip_tells(line: str, verdict: str | None) -> None:
 @pytest.mark.parametrize(
     ("extras", "said"),
     [
-        ("cpu,tensorrt", "expected names out of cpu, rtx, gpu, dev"),
+        ("cpu,tensorrt", "expected names out of cpu, rtx, gpu, grade, dev"),
         ("cpu,gpu", "write to the same folder"),
     ],
 )
@@ -253,7 +254,7 @@ def test_missing_cuda_headers_are_named_before_anything_is_made(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(setup.environment, "STANDARD_CUDA_FOLDERS", ())
-    assert setup.main(extras="gpu,dev", root=project) == 1
+    assert setup.main(extras="gpu,grade,dev", root=project) == 1
     assert "cuda.h" in capsys.readouterr().err
     assert not (project / ".venv").exists()
 
@@ -355,11 +356,11 @@ def test_progress_is_one_line_on_a_terminal_and_the_large_downloads_elsewhere(
 @pytest.mark.parametrize(
     ("gpu", "driver_cuda", "extras"),
     [
-        (None, None, "cpu,rtx,dev"),
-        (Gpu("Tesla T4", (7, 5), 16 << 30), (13, 0), "gpu,dev"),
-        (Gpu("Tesla T4", (7, 5), 16 << 30), (12, 4), "cpu,rtx,dev"),
-        (Gpu("Tesla T4", (7, 5), 16 << 30), None, "cpu,rtx,dev"),
-        (Gpu("GTX 1080", (6, 1), 8 << 30), (13, 0), "cpu,rtx,dev"),
+        (None, None, "cpu,rtx,grade,dev"),
+        (Gpu("Tesla T4", (7, 5), 16 << 30), (13, 0), "gpu,grade,dev"),
+        (Gpu("Tesla T4", (7, 5), 16 << 30), (12, 4), "cpu,rtx,grade,dev"),
+        (Gpu("Tesla T4", (7, 5), 16 << 30), None, "cpu,rtx,grade,dev"),
+        (Gpu("GTX 1080", (6, 1), 8 << 30), (13, 0), "cpu,rtx,grade,dev"),
     ],
 )
 def test_extras_by_machine(gpu: Gpu | None, driver_cuda: tuple[int, int] | None, extras: str) -> None:
