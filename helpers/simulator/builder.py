@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import tensorrt_rtx as nv
 
-from .plan import DTYPES, Plan, SerializedPlan, TensorSpec
+from .plan import DTYPES, Plan, PlanError, SerializedPlan, TensorSpec
 
 Severity = nv.ILogger.Severity
 
@@ -504,3 +504,134 @@ def _settings(config: Any) -> dict[str, Any]:
         value = getattr(config, name, None)
         settings[name] = getattr(value, "name", value)
     return settings
+
+
+# --- building again -----------------------------------------------------------------------------------------------
+
+
+class _Errors(nv.ILogger):
+    """Keeps TensorRT's ERROR lines and prints nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: list[str] = []
+
+    def log(self, severity: Any, message: str) -> None:
+        if severity in (Severity.ERROR, Severity.INTERNAL_ERROR):
+            self.errors.append(" ".join(message.split())[:300])
+
+
+def rebuild(plan: Plan) -> SerializedPlan:
+    """Build `plan` again from what it carries: the ONNX model, the names, the profiles and the settings.
+
+    NVIDIA's builder is deterministic on one machine: the result has the same bytes as `plan.serialize()` exactly when
+    `plan` says the truth about how it was built.
+
+    Raises:
+        PlanError: the model keeps weights outside, does not parse or does not build, or a setting cannot be applied.
+    """
+    outside = external_tensors(plan.onnx)
+    if outside:
+        raise PlanError(f"the ONNX model inside keeps {', '.join(outside[:4])} in another file")
+    logger = _Errors()
+    builder = Builder(logger)
+    network = builder.create_network(0)
+    parser = OnnxParser(network, logger)
+    if not parser.parse(plan.onnx):
+        raise PlanError(f"the ONNX model inside does not parse: {'; '.join(logger.errors[:1])}")
+    config = builder.create_builder_config()
+    try:
+        _rename(network, plan)
+        for profile in plan.profiles:
+            if profile:
+                again = builder.create_optimization_profile()
+                for name, shapes in profile.items():
+                    again.set_shape(name, *shapes)
+                if config.add_optimization_profile(again) < 0:
+                    raise PlanError(f"the builder refuses the profile {dict(profile)}")
+        with _tap.to(None):
+            _apply(config, plan.settings)
+            applied = _settings(config)
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError, RuntimeError) as error:
+        if isinstance(error, PlanError):
+            raise
+        raise PlanError(f"what the plan says of its build cannot be applied: {error}") from None
+    different = sorted(k for k in {*applied, *plan.settings} if applied.get(k) != plan.settings.get(k))
+    if different:
+        raise PlanError(f"settings that cannot be applied again: {', '.join(map(str, different))}")
+    built = builder.build_serialized_network(network, config)
+    if built is None:
+        raise PlanError(f"it does not build again: {'; '.join(logger.errors[:1])}")
+    return built
+
+
+def external_tensors(model: bytes) -> list[str]:
+    """Names of the tensors that an ONNX model keeps in other files, in subgraphs and attributes too.
+
+    Raises:
+        PlanError: the bytes are no ONNX model.
+    """
+    import onnx
+    from onnx.external_data_helper import uses_external_data
+
+    try:
+        proto = onnx.load_model_from_string(model)
+    except Exception as error:  # protobuf's own type differs with its implementation
+        raise PlanError(f"this is no ONNX model: {error}") from None
+    found: list[str] = []
+    todo: list[Any] = [proto.graph, *proto.functions]
+    while todo:
+        part = todo.pop()
+        tensors = list(getattr(part, "initializer", ()))
+        for sparse in getattr(part, "sparse_initializer", ()):
+            tensors += [sparse.values, sparse.indices]
+        for node in part.node:
+            for item in node.attribute:
+                tensors += [item.t, *item.tensors]
+                todo += [g for g in (item.g, *item.graphs) if g.node or g.initializer]
+                for sparse in (item.sparse_tensor, *item.sparse_tensors):
+                    tensors += [sparse.values, sparse.indices]
+        found += [tensor.name or "a constant" for tensor in tensors if uses_external_data(tensor)]
+    return found
+
+
+def _rename(network: Any, plan: Plan) -> None:
+    """Give the network and its tensors the names that they had when the plan was built."""
+    network.name = plan.name
+    now = {}
+    for count, get in (
+        (network.num_inputs, network.get_input),
+        (network.num_outputs, network.get_output),
+    ):
+        now.update({get(i).name: get(i) for i in range(count)})
+    for tensor in plan.tensors:
+        if tensor.onnx_name != tensor.name:
+            now[tensor.onnx_name].name = tensor.name
+
+
+def _apply(config: Any, settings: Any) -> None:
+    """Set what differs from a fresh config. Unknown names raise KeyError or AttributeError."""
+    fresh = _settings(config)
+    wanted = set(settings["flags"])
+    for flag in nv.BuilderFlag.__members__.values():
+        if flag.name in wanted and not config.get_flag(flag):
+            config.set_flag(flag)
+        elif flag.name not in wanted and config.get_flag(flag):
+            config.clear_flag(flag)
+    for name, size in settings["memory_pools"].items():
+        if fresh["memory_pools"][name] != size:
+            config.set_memory_pool_limit(getattr(nv.MemoryPoolType, name), size)
+    for name in nv.PreviewFeature.__members__:
+        on = name in settings["preview_features"]
+        if on != (name in fresh["preview_features"]):
+            config.set_preview_feature(getattr(nv.PreviewFeature, name), on)
+    if settings["tactic_sources"] != fresh["tactic_sources"]:
+        config.set_tactic_sources(settings["tactic_sources"])
+    if settings["compute_capabilities"]:
+        config.num_compute_capabilities = len(settings["compute_capabilities"])
+        for i, name in enumerate(settings["compute_capabilities"]):
+            config.set_compute_capability(getattr(nv.ComputeCapability, name), i)
+    for name, value in settings.items():
+        if name in fresh and isinstance(value, int | str) and value != fresh[name] and name != "tactic_sources":
+            kind = type(getattr(config, name))
+            setattr(config, name, getattr(kind, value) if isinstance(value, str) else value)
