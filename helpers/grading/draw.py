@@ -1,4 +1,5 @@
-"""What a check picks: weights, shapes, inputs, names. The visible check draws from a public seed, its twin from a secret."""
+"""What a check picks: weights, shapes, inputs, names. The visible check draws from a public seed, its twin from a
+secret one."""
 
 from __future__ import annotations
 

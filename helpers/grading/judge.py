@@ -1,0 +1,398 @@
+"""One submission in, points and evidence out. Verdicts are made here, outside the student's process.
+
+Three roles. The *student's process* runs the cells and is believed in nothing. The *device's process* is the simulated
+GPU of this run; it alone opens plans and ONNX files, and its record is what a GPU would know. The *judge* sees numbers,
+text, arrays and bytes, draws what the checks ask with, and runs them itself when a check cell is reached. The other two
+run in a sandbox and are thrown away afterwards.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..messages import Limits
+from . import device, merge, report, sandbox
+from .check import row_of
+from .draw import VISIBLE, Draw, secret
+from .report import Check, Verdict
+from .subject import Far, Gone, ask
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SUBMISSION_LIMIT = 50 << 20  # bytes of a notebook file
+CELL_SECONDS = 300.0
+CHECK_SECONDS = 60.0
+START_SECONDS = 60.0
+OUTPUT_LIMITS = Limits(nbytes=24 << 20)
+# What a graded run sets, so that it is the same everywhere.
+ENVIRONMENT = {"BENCH_SECONDS": "0.05", "MODEL": "small", "TRT_BACKEND": "simulator", "COURSE_GRADED": "1"}
+
+
+class Unreadable(ValueError):
+    """The submission cannot be graded, and why."""
+
+
+@dataclass
+class CellGrade:
+    """What became of one check.
+
+    `state` is "passed", "partly", "failed", "not attempted" or "not reached". `lines` are the visible check's, as
+    [mark, what, happened, hint]; `hidden` says what held in the visible check and not in its twin on other inputs.
+    """
+
+    check: str
+    points: float
+    maximum: float
+    visible: float
+    state: str
+    lines: list[list[str]] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Graded:
+    """A graded submission, as plain data."""
+
+    status: str  # "graded" or "failed to grade"
+    reason: str = ""
+    cells: dict[str, CellGrade] = field(default_factory=dict)
+    notebook: dict[str, Any] = field(default_factory=dict)
+    mended: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    trace: list[str] = field(default_factory=list)
+
+    @property
+    def points(self) -> float:
+        return round(sum(cell.points for cell in self.cells.values()), 2)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Graded:
+        cells = {name: CellGrade(**cell) for name, cell in data["cells"].items()}
+        return cls(**{**data, "cells": cells})
+
+
+def read_submission(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The notebook in a file, and the SHA-256 of its bytes.
+
+    Raises:
+        Unreadable: no plain file, too large, or no notebook.
+    """
+    if path.is_symlink() or not path.is_file():
+        raise Unreadable(f"{path.name} is no plain file")
+    if path.stat().st_size > SUBMISSION_LIMIT:
+        raise Unreadable(f"{path.name} has {path.stat().st_size >> 20} MiB; at most {SUBMISSION_LIMIT >> 20} are read")
+    data = path.read_bytes()
+    try:
+        notebook = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"{path.name} is no notebook: {error}") from None
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        raise Unreadable(f"{path.name} is no notebook of format 4: it has no list of cells")
+    return notebook, hashlib.sha256(data).digest()
+
+
+def grade(
+    submission: Path | Mapping[str, Any],
+    release: Mapping[str, Any],
+    *,
+    key: bytes,
+    assignment: str,
+    twins: bool = True,
+    only: str | None = None,
+    explain: bool = False,
+    threads: int = 0,
+    tick: Callable[[str, int, int], None] | None = None,
+) -> Graded:
+    """Run a submission and judge its checks.
+
+    Args:
+        submission: the notebook, or its file. It is never trusted.
+        release: the released notebook: cells, points and order come from it.
+        key: the class key; secrets of the hidden twins are derived from it.
+        twins: also judge on secret inputs. A student's own dry run does not.
+        only: id of one check: run what it needs and judge it alone.
+        explain: keep a trace of that check for the instructor.
+        threads: a share of the machine, for libraries that count threads; 0 for all cores.
+        tick: called with (cell, index, count) before each cell.
+
+    Raises:
+        sandbox.SandboxError: this machine offers no sandbox; nothing was run.
+    """
+    started = time.monotonic()
+    try:
+        if isinstance(submission, Path):
+            notebook, digest = read_submission(submission)
+        else:
+            notebook = dict(submission)
+            digest = hashlib.sha256(json.dumps(notebook, sort_keys=True).encode()).digest()
+        merged, mended = merge.merge(release, notebook)
+    except (Unreadable, ValueError) as error:
+        return Graded("failed to grade", str(error), seconds=time.monotonic() - started)
+    result = Graded("graded", notebook=merged, mended=mended)
+    answers = dict((release.get("metadata") or {}).get("course", {}).get("answers", {}))
+    cells = [cell for cell in merged["cells"] if cell["cell_type"] == "code"]
+    cells = cells if only is None else _needed(cells, only)
+
+    def draw(ident: str) -> Draw | None:
+        return secret(key, assignment, ident, digest) if twins else None
+
+    with _Run(assignment, answers, threads) as run:
+        for index, cell in enumerate(cells):
+            name = merge.key_of(cell)
+            if tick:
+                tick(name, index, len(cells))
+            if merge.is_check(cell):
+                row, function = _what_is_checked(cell)
+                result.cells[name] = run.judge(row, function, draw(row.id))
+                cell["outputs"] = _outputs(row, result.cells[name], index + 1)
+                run.after(row.id, result.cells[name], cell)
+            else:
+                cell["outputs"] = run.cell(merge.source_of(cell), index + 1)
+            cell["execution_count"] = index + 1
+        if explain:
+            result.trace = run.trace
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def _needed(cells: Sequence[dict[str, Any]], only: str) -> list[dict[str, Any]]:
+    """The cells that one check needs: imports and glue, answers up to it, the student's own cells, and the check."""
+    needed = []
+    for cell in cells:
+        tag = merge.key_of(cell)
+        if merge.is_check(cell):
+            if _what_is_checked(cell)[0].id == only:
+                return [*needed, cell]
+        elif merge.is_solution(cell) or tag == "imports" or tag.startswith("glue-") or tag == "own":
+            needed.append(cell)
+    raise ValueError(f"there is no check {only!r} in this assignment")
+
+
+def _what_is_checked(cell: Mapping[str, Any]) -> tuple[Check, str]:
+    """The row and the name in `check("id", name)`; a release has nothing else in a check cell."""
+    (statement,) = ast.parse(merge.source_of(cell)).body
+    assert isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
+    ident, name = statement.value.args
+    assert isinstance(ident, ast.Constant) and isinstance(name, ast.Name)
+    return row_of(str(ident.value)), name.id
+
+
+class _Run:
+    """The two processes of one submission."""
+
+    def __init__(self, assignment: str, answers: Mapping[str, str], threads: int) -> None:
+        self._assignment, self._answers = assignment, answers
+        self._threads = threads or os.cpu_count() or 1
+        self._gone = ""  # why nothing runs any more
+        self.trace: list[str] = []
+
+    def __enter__(self) -> _Run:
+        self._stack = contextlib.ExitStack()
+        with self._stack:
+            self._start()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start(self) -> None:
+        sandbox.check()
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="graded-")))
+        folder.chmod(0o755)
+        course = sandbox.prune(ROOT, folder / "course", sorted(self._answers))
+        self._released = course / "released"
+        (self._released / "grading" / "stand_ins").mkdir(parents=True, exist_ok=True)
+        pairs = [socket.socketpair() for _ in range(3)]
+        (to_student, student), (to_device, judge_end), (device_end, students_device) = pairs
+        for ours in (to_student, to_device):
+            self._stack.callback(ours.close)
+        share = {name: str(self._threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        share["OMP_WAIT_POLICY"] = "PASSIVE"
+        self._launch(
+            "helpers.grading.device",
+            [str(device_end.fileno()), str(judge_end.fileno()), str(self._threads)],
+            fds=[device_end.fileno(), judge_end.fileno()],
+            course=course,
+            env=share,
+        )
+        self._launch(
+            "helpers.grading.student",
+            [str(student.fileno())],
+            fds=[student.fileno(), students_device.fileno()],
+            course=course,
+            env=ENVIRONMENT
+            | share
+            | {
+                "TRT_DEVICE_FD": str(students_device.fileno()),
+                "COURSE_ABSENT": ",".join(sorted(self._answers)),
+                "COURSE_RELEASED": "/course/released",
+                "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            },
+        )
+        for theirs in (student, judge_end, device_end, students_device):
+            theirs.close()
+        self._student = to_student
+        self._examiner = device.FarExaminer(to_device, seconds=CHECK_SECONDS)
+
+    def _launch(self, module: str, arguments: list[str], **settings: Any) -> None:
+        process = sandbox.start(module, arguments, **settings)
+        self._stack.callback(_end, process)
+
+    # --- cells ---
+
+    def cell(self, source: str, count: int) -> list[dict[str, Any]]:
+        """Run a cell in the student's process; its outputs, in nbformat's form."""
+        if self._gone:
+            return []
+        try:
+            reply = ask(self._student, ["cell", source], CELL_SECONDS, OUTPUT_LIMITS)
+        except Gone as error:
+            return [self._ended(error)]
+        return clean_outputs(reply[1], count) if reply[0] == "ok" else []
+
+    def _ended(self, error: Gone) -> dict[str, Any]:
+        self._gone = str(error)
+        text = f"The notebook's process is gone: {error}. Cells behind this one were not run.\n"
+        return {"output_type": "stream", "name": "stderr", "text": text}
+
+    def judge(self, row: Check, function: str, twin: Draw | None) -> CellGrade:
+        """Judge what the student calls `function`: on visible inputs, then on secret ones."""
+        started = time.monotonic()
+        if self._gone:
+            return CellGrade(row.id, 0.0, row.points, 0.0, "not reached", reason=self._gone)
+        student = Far(self._student, function, seconds=CHECK_SECONDS)
+        verdicts: list[Verdict] = []
+        reason = ""
+        try:
+            for draw in (VISIBLE, twin):
+                if draw is None:
+                    continue
+                verdicts.append(report.run(row, student, self._examiner, draw))
+                self._examiner.settle()
+                student.close()
+                if verdicts[-1].status == "not attempted":
+                    break
+        except Gone as error:
+            self._gone = reason = f"while {row.id} was judged, {error}"
+        except device.DeviceGone as error:
+            self._gone = reason = f"while {row.id} was judged, the device ended: {error}"
+        finally:
+            self.trace += student.trace
+        return _combined(row, verdicts, reason, time.monotonic() - started, twins=twin is not None)
+
+    def after(self, ident: str, graded: CellGrade, cell: dict[str, Any]) -> None:
+        """What may be shown now that `ident` is judged: its answer modules, and a stand-in where it is open."""
+        for module, check in self._answers.items():
+            if check == ident:
+                part = Path(*module.split(".")[1:]).with_suffix(".py")
+                shutil.copyfile(ROOT / "helpers" / part, self._released / part)
+        if self._gone or graded.visible >= graded.maximum:
+            return
+        try:
+            reply = ask(self._student, ["stand_in", ident], CHECK_SECONDS, OUTPUT_LIMITS)
+        except Gone as error:
+            cell["outputs"].insert(-1, self._ended(error))
+            return
+        if reply[0] == "ok":
+            cell["outputs"][-1:-1] = clean_outputs(reply[1], 0)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a sandboxed process and all that it started: its namespace dies with it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    process.wait()
+
+
+def _combined(row: Check, verdicts: Sequence[Verdict], reason: str, seconds: float, twins: bool) -> CellGrade:
+    """A line counts where it holds in the check and in its twin."""
+    if not verdicts:
+        lines = [["✗", "the check could be finished", reason, ""]]
+        return CellGrade(row.id, 0.0, row.points, 0.0, "failed", lines, reason=reason, seconds=seconds)
+    visible = verdicts[0]
+    lines = [line.row() for line in visible.lines]
+    if visible.status == "not attempted":
+        return CellGrade(row.id, 0.0, row.points, 0.0, "not attempted", [], seconds=seconds)
+    if not twins:
+        points, hidden = visible.points, []
+    elif len(verdicts) < 2:
+        points, hidden = 0.0, [reason]
+    else:
+        points, hidden = report.both(row, visible, verdicts[1])
+    state = "passed" if points >= row.points else "partly" if points else "failed"
+    return CellGrade(row.id, points, row.points, visible.points, state, lines, hidden, reason, seconds)
+
+
+def _outputs(row: Check, graded: CellGrade, count: int) -> list[dict[str, Any]]:
+    """What nbgrader finds in a check cell: the lines as text, and the points as the cell's value."""
+    text = report.heading(row, graded.points) + "\n"
+    if graded.state == "not attempted":
+        text += f"  –  not attempted: {row.todo} still raises NotImplementedError\n"
+    elif graded.state == "not reached":
+        text += f"  –  not reached: {graded.reason}\n"
+    for mark, what, happened, hint in graded.lines:
+        text += f"  {mark}  {what}\n"
+        text += f"       happened: {happened}\n" if happened else ""
+        text += f"       hint: {hint}\n" if hint else ""
+    for what in graded.hidden:
+        text += f"  ✗  on other inputs, not shown: {what}\n"
+    points = {"text/plain": repr(float(graded.points))}
+    return [
+        {"output_type": "stream", "name": "stdout", "text": text},
+        {"output_type": "execute_result", "data": points, "metadata": {}, "execution_count": count},
+    ]
+
+
+_SHOWN = ("text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/jpeg", "image/svg+xml")
+
+
+def clean_outputs(items: Any, count: int) -> list[dict[str, Any]]:
+    """Outputs as a student's process reports them, made into nbformat's form; what has another form is dropped."""
+    found: list[dict[str, Any]] = []
+    for item in items if isinstance(items, list) else []:
+        kind = item.get("output_type") if isinstance(item, dict) else None
+        if kind == "stream" and item.get("name") in ("stdout", "stderr") and isinstance(item.get("text"), str):
+            found.append({"output_type": "stream", "name": item["name"], "text": item["text"]})
+        elif kind == "error":
+            trace = item.get("traceback")
+            lines = [line for line in trace if isinstance(line, str)] if isinstance(trace, list) else []
+            names = {name: str(item.get(name, ""))[:2000] for name in ("ename", "evalue")}
+            found.append({"output_type": "error", **names, "traceback": lines})
+        elif kind in ("display_data", "execute_result") and isinstance(item.get("data"), dict):
+            data = {t: v for t, v in item["data"].items() if t in _SHOWN and isinstance(v, str)}
+            notes = item.get("metadata")
+            alt = {
+                t: {"alt": note["alt"][:2000]}
+                for t, note in (notes.items() if isinstance(notes, dict) else ())
+                if t in data and isinstance(note, dict) and isinstance(note.get("alt"), str)
+            }
+            clean = {"output_type": kind, "data": data, "metadata": alt}
+            found.append(clean | ({"execution_count": count} if kind == "execute_result" else {}))
+    return found
+
+
+def iterate_code(notebook: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The code cells of a notebook."""
+    return (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
