@@ -31,10 +31,27 @@ below carries one of four labels:
 | **calculated** | follows from stated numbers and assumptions, nothing was run |
 | **recorded on a GPU** | measured earlier on the GPU that is named, by the engine that is named, or *not yet run* |
 
-You write seven short functions, each checked on the spot; nothing is taken from the library's own versions of
-them. Plan about two hours, questions included. That is an estimate; how long the machine takes is measured by
+You write eight short functions, each checked on the spot; what you write is what runs in the cells below it.
+Plan about two hours, questions included. That is an estimate; how long the machine takes is measured by
 the last cell. Figures in the text come from a cell that you can run; a name in square brackets, such as
 [build-memory], stands in the caption of the cell that is meant.
+"""
+
+# %% [markdown] tags=["checks-text"]
+"""
+### How your functions are checked
+
+Behind each of the eight stands a check, `check("ex1/export", export_onnx)`. It judges what your function does,
+never how it is written, and says in a line for each point what was expected and what happened instead. If you
+are stuck, ask: `hint("ex1/export")` in a cell of your own gives a first hint, called again a second and a third.
+
+* **The checks that you see are not all that counts.** Each has a hidden twin, which asks the same of other
+  models, shapes and inputs. A function that does what the task says need not fear it.
+* **An open TODO stops nothing.** After a check that did not pass, later cells run with a stand-in for your
+  function. It says so once, and it earns nothing. Run your own cell and its check again, and yours is back.
+* **A graded run** begins with a fresh kernel and runs the notebook from top to bottom on the simulator, without
+  a GPU. `helpers.export`, `helpers.engine` and `helpers.runtime` are absent there, because they are answers.
+* The five questions at the end are read by a person.
 """
 
 # %% [markdown] tags=["goal"]
@@ -82,7 +99,7 @@ import torch
 from IPython.display import Markdown, display
 
 from helpers import backend, benchmark, data, environment, models, plots, precision
-from helpers.grading import check
+from helpers.grading import check, hint, progress
 from helpers.predict import predict, reveal
 
 active = backend.activate()  # from here on `import tensorrt` works on every machine
@@ -525,6 +542,9 @@ class Log(trt.ILogger):
         return max((int(match[1]) for match in found if match), default=0)
 
 
+NETWORK_FLAGS = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)  # for TODO 2
+
+
 # %% [markdown] tags=["todo-export-text"]
 """
 ### TODO 1: PyTorch to ONNX (about 10 minutes, an estimate like all that follow)
@@ -558,6 +578,11 @@ def export_onnx(model, path):
     )  # fmt: skip
     ### END SOLUTION
 
+
+# %% [markdown] tags=["first-check-text"]
+"""
+The first check. Remember that it is not all that counts: its hidden twin exports another model.
+"""
 
 # %% tags=["check-export"]
 check("ex1/export", export_onnx)
@@ -600,15 +625,12 @@ return the network. `parse` answers `False` when it fails and goes on as if noth
 *build* fails, much later and for another reason. So stop here: raise a `RuntimeError` whose text holds the
 parser's first error, `parser.get_error(0).desc()`, and the name of the file.
 
-`NETWORK_FLAGS` is given. TensorRT 10 has to be told that the types in the graph are meant (`STRONGLY_TYPED`);
+`NETWORK_FLAGS` is given above, with the log. TensorRT 10 has to be told that the types in the graph are meant (`STRONGLY_TYPED`);
 11 and RTX know no other way. It is written by name because the numbers behind the names changed from version
 to version.
 """
 
 # %% tags=["todo-parse"]
-NETWORK_FLAGS = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-
-
 def parse_network(builder, onnx_path, logger):
     """The network in the ONNX file. Raises RuntimeError with the parser's first error."""
     ### BEGIN SOLUTION
@@ -688,17 +710,17 @@ def build_plan(builder, network, config, path, workspace=4 << 30):
 # %% tags=["check-build"]
 check("ex1/build", build_plan)
 
-# %% [markdown] tags=["glue-build-text"]
+# %% [markdown] tags=["build-text"]
 """
 ### FP32, worked
 
-The four functions in a row are a build. The cell below is the glue, and the first engine: FP32, 64 tokens,
-batches from 16 to 128, made for 32. Two settings in it serve this notebook only: detailed profiling makes the
+The four functions in a row are a build. The next cell is the glue, the one after it the first engine: FP32, 64
+tokens, batches from 16 to 128, made for 32. Two settings in it serve this notebook only: detailed profiling makes the
 log list the finished engine's layers, and TensorRT-RTX on a GPU is told to build for that GPU.
 """
 
 
-# %% tags=["build-fp32"]
+# %% tags=["glue-build"]
 @dataclass
 class Built:
     """A plan, and what the builder's log said about it."""
@@ -755,6 +777,7 @@ def build(label, onnx_path, smallest, usual, largest):
     )
 
 
+# %% tags=["build-fp32"]
 plans = {}
 if NO_FP32:  # pragma: no cover - needs a T4
     print(NO_FP32)
@@ -764,47 +787,72 @@ else:
         f"{plans['FP32'].path}: {plans['FP32'].plan_bytes:,} bytes, built in {plans['FP32'].seconds:.2f} s"
     )
 
-# %% [markdown] tags=["fp16-text"]
+# %% [markdown] tags=["todo-fp16-text"]
 """
-### FP16, yours (about 5 minutes)
+### TODO 5: FP16 (about 10 minutes)
 
 Older tutorials set `BuilderFlag.FP16` and let TensorRT choose. The flag is deprecated since 10.12 and gone
-from 11 and RTX: today the precision stands **in the ONNX graph**, and the builder obeys.
-`precision.to_fp16(source, target)` makes such a graph with Microsoft's converter (onnxconverter-common):
-weights and activations become FP16, the int64 inputs stay, the logits become FP16.
+from 11 and RTX: today the precision stands **in the ONNX graph**, and the builder obeys. So FP16 is made
+before TensorRT sees anything.
 
-Guess first: how large will the FP16 plan be, as a fraction of the FP32 plan?
+Write `to_fp16(source, target)`: read the FP32 ONNX file `source` and write the same model in FP16 to `target`.
+What must hold:
+
+* `target` is one valid ONNX file, weights included; `source` stays as it is;
+* weights and activations are FP16;
+* the int64 inputs stay as they are, and so do all names; the logits are FP16 or FP32;
+* it still computes the same. FP16 ends at 65,504, and the model hides its padding with -3.4e38: whatever does
+  not fit has to become a number that does, and leaves room for the score that is added to it.
+
+How is up to you: `precision.to_fp16` of this course's library, Microsoft's converter itself
+(`onnxconverter_common.float16`, see what it does with large numbers), or your own walk over the graph.
+"""
+
+
+# %% tags=["todo-fp16"]
+def to_fp16(source, target):
+    """Write the FP32 model in the ONNX file `source` as an FP16 model to the ONNX file `target`."""
+    ### BEGIN SOLUTION
+    precision.to_fp16(source, target)
+    ### END SOLUTION
+
+
+# %% tags=["check-fp16"]
+check("ex1/fp16", to_fp16)
+
+# %% [markdown] tags=["predict-2-text"]
+"""
+Next our model is converted and the plan "FP16" built, with the same profile as FP32. Guess first: how large will
+the FP16 plan be, as a fraction of the FP32 plan?
 """
 
 # %% tags=["predict-2"]
 predict("FP16 plan over FP32 plan", 0.5, unit="times")
 
 # %% tags=["build-fp16"]
-# Yours: convert onnx_fp32 to WORK / "distilbert_fp16.onnx" and build the plan "FP16" with the same profile as FP32.
 onnx_fp16 = WORK / "distilbert_fp16.onnx"
-### BEGIN SOLUTION
-precision.to_fp16(onnx_fp32, onnx_fp16)
+to_fp16(onnx_fp32, onnx_fp16)
 plans["FP16"] = build("FP16", onnx_fp16, (16, LENGTH), (32, LENGTH), (128, LENGTH))
-### END SOLUTION
+print(
+    f"{onnx_fp16}: {mib(onnx_fp16.stat().st_size)}, {onnx_fp32}: {mib(onnx_fp32.stat().st_size)}; "
+    f"plan built in {plans['FP16'].seconds:.2f} s"
+)
 
 # %% [markdown] tags=["long-text"]
 """
-### 256 tokens, yours (about 5 minutes)
+### 256 tokens
 
 The plans above know 64 tokens and nothing else. For 256 tokens the ONNX files are good as they are, their
-sequence axis is dynamic. What is needed is a profile of its own. Build `"FP32, 256 tokens"` and `"FP16, 256
-tokens"`, batches 1, 32, 128.
+sequence axis is dynamic. What is needed is a profile of its own, here for batches 1, 32 and 128.
 """
 
 # %% tags=["build-256"]
 LONG = 256
-### BEGIN SOLUTION
 if not NO_FP32:
     plans["FP32, 256 tokens"] = build(
         "FP32, 256 tokens", onnx_fp32, (1, LONG), (32, LONG), (128, LONG)
     )
 plans["FP16, 256 tokens"] = build("FP16, 256 tokens", onnx_fp16, (1, LONG), (32, LONG), (128, LONG))
-### END SOLUTION
 
 # %% tags=["builds"]
 caption(
@@ -984,7 +1032,7 @@ TensorRT allocates no memory for inputs and outputs: you do, twice for each tens
 where it is in RAM, so that the GPU can copy by itself while your program goes on; from ordinary (pageable)
 memory a copy holds your program up, async or not.
 
-### TODO 5: the buffers (about 10 minutes)
+### TODO 6: the buffers (about 10 minutes)
 
 Write `allocate_buffers(engine, context)`: for each input and output one `Buffer` with a flat pinned array and
 device memory, large enough for the profile's maximum. Allocate once and use for ever.
@@ -1000,7 +1048,7 @@ device memory, large enough for the profile's maximum. Allocate once and use for
 """
 
 
-# %% tags=["todo-buffers"]
+# %% tags=["glue-buffer"]
 @dataclass
 class Buffer:
     """Host and device memory of one tensor: `host` is a flat pinned array, `device` an allocation of as many bytes."""
@@ -1009,6 +1057,7 @@ class Buffer:
     device: object
 
 
+# %% tags=["todo-buffers"]
 def allocate_buffers(engine, context):
     """A Buffer for every tensor of the engine, by name, large enough for the profile's maximum."""
     names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
@@ -1030,7 +1079,7 @@ check("ex1/buffers", allocate_buffers)
 
 # %% [markdown] tags=["todo-enqueue-text"]
 """
-### TODO 6: one inference (about 15 minutes)
+### TODO 7: one inference (about 15 minutes)
 
 Write the middle of `enqueue(context, buffers, stream, inputs)`, which takes a dictionary of NumPy arrays and
 returns a dictionary of outputs. Its ends are given, with `used(name)`: the part of a tensor's pinned buffer
@@ -1078,7 +1127,7 @@ def enqueue(context, buffers, stream, inputs):
 # %% tags=["check-enqueue"]
 check("ex1/enqueue", enqueue)
 
-# %% [markdown] tags=["glue-inference-text"]
+# %% [markdown] tags=["inference-text"]
 """
 The class around it is given. Note the order in which things are made, and that everything expensive happens
 in `__init__`.
@@ -1114,6 +1163,7 @@ def trt_runner(inference):
     return run
 
 
+# %% tags=["engines"]
 engines = {label: Inference(p.path) for label, p in plans.items()}
 runners = {label: trt_runner(engine) for label, engine in engines.items()}
 main = "FP16" if NO_FP32 else "FP32"  # the engine that most cells below look at
@@ -1318,7 +1368,7 @@ show(rows, ["batch", "", "logits", "largest difference to PyTorch", "TensorRT's 
 """
 ## Step 6: measure
 
-### TODO 7: a fair benchmark (about 15 minutes)
+### TODO 8: a fair benchmark (about 15 minutes)
 
 Here is a benchmark of the kind that one finds. It runs, its numbers look precise, and it is unfair in five
 ways. The table below shows what it makes the device do, beside what a batch needs.
@@ -1780,9 +1830,10 @@ No scaffold, no points. Below is another graph: it compares pairs of vectors, it
 `right`, they are FP32, and there is no token in sight. Take it the whole way with what you have written:
 ONNX, plan for 1 to 64 pairs of width 32, inference with 1, 7 and 64 pairs, and a comparison with NumPy. If
 your functions ask the network and the engine for names, shapes and types, none of them has to change.
+`build` and `Inference` from above are yours to use.
 """
 
-# %% tags=["last-cell"]
+# %% tags=["free-last"]
 COSINE = """
 <ir_version: 10, opset_import: ["" : 20]>
 cosine (float[pairs, width] left, float[pairs, width] right) => (float[pairs] similarity) {
@@ -1795,16 +1846,34 @@ cosine (float[pairs, width] left, float[pairs, width] right) => (float[pairs] si
     similarity = Div (dot, norms)
 }
 """
-### BEGIN SOLUTION
-onnx.save(onnx.parser.parse_model(COSINE), str(WORK / "cosine.onnx"))
-cosine = Inference(build("cosine", WORK / "cosine.onnx", (1, 32), (8, 32), (64, 32)).path)
-random = np.random.default_rng(0)
-for pairs in (1, 7, 64):
-    left, right = random.normal(size=(2, pairs, 32)).astype(np.float32)
-    similarity = cosine(left=left, right=right)["similarity"]
-    wanted = (left * right).sum(1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1)
-    print(f"{pairs:3} pairs: largest difference to NumPy {np.abs(similarity - wanted).max():.1e}")
-### END SOLUTION
+
+
+def cosine_on_tensorrt(pair_counts):
+    """The largest difference between TensorRT's similarities and NumPy's, by number of random pairs."""
+    ### BEGIN SOLUTION
+    onnx.save(onnx.parser.parse_model(COSINE), str(WORK / "cosine.onnx"))
+    cosine = Inference(build("cosine", WORK / "cosine.onnx", (1, 32), (8, 32), (64, 32)).path)
+    random = np.random.default_rng(0)
+    worst = {}
+    for pairs in pair_counts:
+        left, right = random.normal(size=(2, pairs, 32)).astype(np.float32)
+        similarity = cosine(left=left, right=right)["similarity"]
+        norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+        worst[pairs] = np.abs(similarity - (left * right).sum(1) / norms).max()
+    return worst
+    ### END SOLUTION
+
+
+# %% tags=["last-cell"]
+try:
+    worst = cosine_on_tensorrt((1, 7, 64))
+except NotImplementedError:
+    worst = None
+if worst is None:
+    print("cosine_on_tensorrt: not attempted (and worth no points)")
+else:
+    for pairs, difference in worst.items():
+        print(f"{pairs:3} pairs: largest difference to NumPy {difference:.1e}")
 
 # %% [markdown] tags=["where-next"]
 """
@@ -1829,3 +1898,6 @@ name of the engine and the GPU beside every number.
 print(
     f"This run of the notebook took {time.perf_counter() - STARTED:.0f} s, with {BENCH_SECONDS:g} s a benchmark point."
 )
+
+# %% tags=["progress"]
+progress()
