@@ -27,6 +27,7 @@ __all__ = [
     "BackendUnavailable",
     "activate",
     "current",
+    "describe_event",
     "describe_record",
     "explain",
     "record",
@@ -75,7 +76,8 @@ def activate(choice: str | None = None, *, quiet: bool = False, transport: str |
         choice: "auto", "tensorrt", "tensorrt_rtx" or "simulator"; None reads TRT_BACKEND, and that defaults to "auto".
         quiet: do not print the line that says which backend was taken and why.
         transport: of the simulator's device: "process" (simulated, here), "child" (simulated, in a process of its own),
-            "cuda" (the real GPU). None takes the GPU where ONNX Runtime's CUDA provider is, and else this process.
+            "inherited" (simulated, the grader's), "cuda" (the real GPU). None takes the GPU where ONNX Runtime's CUDA
+            provider is, and else this process.
 
     A second call with the same answer keeps everything as it is; with a `transport` it takes a new device.
 
@@ -238,21 +240,23 @@ def record_length() -> int:
     return int(host.current().device.record_length())
 
 
+def describe_event(event: dict[str, Any]) -> str:
+    """One event of the record as a line: index, what it was, stream, bytes, host memory, tensor, and how long."""
+    words = [f"#{event['index']}", event["op"], f"stream {event['stream']}"]
+    words += [f"{event['nbytes']:,} bytes"] if event["nbytes"] else []
+    words += [event[key] for key in ("memory", "waited_for") if event[key]]
+    words += [f"tensor {event['tensor']!r}"] if event["tensor"] else []
+    words += [f"{name} {shape}" for name, shape in (event["shapes"] or {}).items()]
+    if event["finished_ns"]:
+        words.append(f"{(event['finished_ns'] - event['started_ns']) / 1e6:.3f} ms")
+    else:
+        words.append("not run yet")
+    return "  ".join(words)
+
+
 def describe_record(since: int = 0) -> str:
-    """The record as text, one event a line: index, what it was, stream, bytes, host memory, tensor, and how long."""
-    lines = []
-    for event in record(since):
-        words = [f"#{event['index']}", event["op"], f"stream {event['stream']}"]
-        words += [f"{event['nbytes']:,} bytes"] if event["nbytes"] else []
-        words += [event[key] for key in ("memory", "waited_for") if event[key]]
-        words += [f"tensor {event['tensor']!r}"] if event["tensor"] else []
-        words += [f"{name} {shape}" for name, shape in (event["shapes"] or {}).items()]
-        if event["finished_ns"]:
-            words.append(f"{(event['finished_ns'] - event['started_ns']) / 1e6:.3f} ms")
-        else:
-            words.append("not run yet")
-        lines.append("  ".join(words))
-    return "\n".join(lines)
+    """The record as text, one event a line."""
+    return "\n".join(map(describe_event, record(since)))
 
 
 _told: set[tuple[int, int]] = set()  # (device, index of the copy)

@@ -19,14 +19,15 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import backend
 from ..messages import Limits
 from . import device, merge, report, sandbox
-from .check import row_of
+from .check import find
 from .draw import VISIBLE, Draw, secret
 from .report import Check, Verdict
 from .subject import Far, Gone, ask
@@ -155,7 +156,7 @@ def grade(
     def draw(ident: str) -> Draw | None:
         return secret(key, assignment, ident, digest) if twins else None
 
-    with _Run(assignment, answers, threads) as run:
+    with _Run(answers, threads, explain) as run:
         for index, cell in enumerate(cells):
             name = merge.key_of(cell)
             if tick:
@@ -168,8 +169,7 @@ def grade(
             else:
                 cell["outputs"] = run.cell(merge.source_of(cell), index + 1)
             cell["execution_count"] = index + 1
-        if explain:
-            result.trace = run.trace
+        result.trace = run.trace
     result.seconds = time.monotonic() - started
     return result
 
@@ -193,14 +193,14 @@ def _what_is_checked(cell: Mapping[str, Any]) -> tuple[Check, str]:
     assert isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
     ident, name = statement.value.args
     assert isinstance(ident, ast.Constant) and isinstance(name, ast.Name)
-    return row_of(str(ident.value)), name.id
+    return find(str(ident.value)), name.id
 
 
 class _Run:
     """The two processes of one submission."""
 
-    def __init__(self, assignment: str, answers: Mapping[str, str], threads: int) -> None:
-        self._assignment, self._answers = assignment, answers
+    def __init__(self, answers: Mapping[str, str], threads: int, explain: bool) -> None:
+        self._answers, self._explain = answers, explain
         self._threads = threads or os.cpu_count() or 1
         self._gone = ""  # why nothing runs any more
         self.trace: list[str] = []
@@ -284,10 +284,15 @@ class _Run:
         verdicts: list[Verdict] = []
         reason = ""
         try:
-            for draw in (VISIBLE, twin):
+            for inputs, draw in (("visible", VISIBLE), ("secret", twin)):
                 if draw is None:
                     continue
+                student.trace.append(f"=== {row.id} on {inputs} inputs")
+                since = self._examiner.record_length() if self._explain else 0
                 verdicts.append(report.run(row, student, self._examiner, draw))
+                if self._explain:
+                    student.trace += ["--- verdict", *map(str, verdicts[-1].lines), "--- the device's record"]
+                    student.trace += map(backend.describe_event, self._examiner.record(since))
                 self._examiner.settle()
                 student.close()
                 if verdicts[-1].status == "not attempted":
@@ -297,7 +302,7 @@ class _Run:
         except device.DeviceGone as error:
             self._gone = reason = f"while {row.id} was judged, the device ended: {error}"
         finally:
-            self.trace += student.trace
+            self.trace += student.trace if self._explain else []
         return _combined(row, verdicts, reason, time.monotonic() - started, twins=twin is not None)
 
     def after(self, ident: str, graded: CellGrade, cell: dict[str, Any]) -> None:
@@ -391,8 +396,3 @@ def clean_outputs(items: Any, count: int) -> list[dict[str, Any]]:
             clean = {"output_type": kind, "data": data, "metadata": alt}
             found.append(clean | ({"execution_count": count} if kind == "execute_result" else {}))
     return found
-
-
-def iterate_code(notebook: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The code cells of a notebook."""
-    return (cell for cell in notebook["cells"] if cell["cell_type"] == "code")

@@ -152,7 +152,7 @@ class Here:
 
     def value(self, ref: Ref) -> Any:
         try:
-            return plain(_data(self._unbox(ref)))
+            return plain(self._unbox(ref))
         except (Exception, SystemExit) as error:
             raise _raised(error, None) from None
 
@@ -228,21 +228,6 @@ def _named(name: str) -> Any:
         else:
             found = getattr(found, part)
     return found
-
-
-def _data(value: Any, depth: int = 0) -> Any:
-    """Lists, dicts and numpy scalars of any subclass as plain ones; what is no data is left for `plain` to refuse."""
-    if depth > 16:
-        raise ProtocolError("nested more than 16 deep")
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, dict):
-        return {str(k): _data(v, depth + 1) for k, v in dict.items(value)}
-    if isinstance(value, list):
-        return [_data(v, depth + 1) for v in list.__iter__(value)]
-    if isinstance(value, tuple):
-        return [_data(v, depth + 1) for v in tuple.__iter__(value)]
-    return value
 
 
 def _pinned(array: np.ndarray) -> list[int] | None:
@@ -434,10 +419,10 @@ def ask(connection: socket.socket, message: list[Any], seconds: float, limits: L
         Gone: it ended, `seconds` passed, or what came is no such reply.
     """
     try:
-        connection.settimeout(max(seconds, 0.001))
+        until = time.monotonic() + seconds
+        connection.settimeout(seconds)
         send(connection, message, limits)
-        # the time limit holds for the whole reply, however slowly it trickles in
-        reply = receive(_Until(connection, time.monotonic() + seconds), limits)  # type: ignore[arg-type]
+        reply = receive(connection, limits, until=until)  # all of it, however slowly it trickles in
     except TimeoutError:
         raise Gone(f"no reply within {seconds:.0f} s") from None
     except (EOFError, OSError):
@@ -448,20 +433,6 @@ def ask(connection: socket.socket, message: list[Any], seconds: float, limits: L
     if not good or (reply[0] == "raised" and not (len(reply) == 5 and isinstance(reply[2], list))):
         raise Gone("what it sent is no reply")
     return reply  # type: ignore[no-any-return]
-
-
-class _Until:
-    """A socket whose reads end at a point in time."""
-
-    def __init__(self, connection: socket.socket, until: float) -> None:
-        self._connection, self._until = connection, until
-
-    def recv_into(self, view: memoryview) -> int:
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._connection.settimeout(left)
-        return self._connection.recv_into(view)
 
 
 def _text(value: Any) -> str:
