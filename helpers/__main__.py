@@ -138,6 +138,9 @@ def _lab(options: argparse.Namespace) -> int:
         for form in walkthrough.write_notebooks(folder):
             print("wrote {}".format(form.relative_to(ROOT)))
         print("the notebooks here are the solved ones: a release for students does not exist yet")
+    from helpers.grading.check import overview
+
+    print(overview(folder))
     _share_cores()
     first = next(iter(sorted(folder.glob("*/ex*.ipynb"))), None)
     start = ["--LabApp.default_url=/lab/tree/{}".format(first.relative_to(folder).as_posix())] if first else []

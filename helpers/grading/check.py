@@ -6,6 +6,7 @@ In a graded run (COURSE_GRADED=1) the checks are in another process: these three
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import os
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .examiner import Examiner
     from .progress_file import Entry, Row
     from .report import Check, Verdict
 
@@ -25,7 +27,6 @@ _FOLDER = Path.cwd()  # of the notebook: a kernel starts there, and imports this
 _failed: dict[str, list[str]] = {}  # hints of the lines that failed in the last check, by check
 _asked: dict[str, int] = {}  # hints that were given, by check
 _entries: dict[str, Entry] = {}
-_examiners: dict[int, Any] = {}  # by device: an examiner keeps what it has built
 
 
 def table(assignment: str) -> Mapping[str, Check]:
@@ -76,6 +77,7 @@ def check(ident: str, subject: Callable[..., Any]) -> float:
         return 0.0
     from . import progress_file as state
     from . import stand_ins
+    from .report import heading
 
     row = find(ident)
     own = subject.own if stand_ins.is_stand_in(subject) else subject  # type: ignore[attr-defined]
@@ -85,12 +87,10 @@ def check(ident: str, subject: Callable[..., Any]) -> float:
     if row.slow:
         print(f"{row.id}: {row.slow} ...", flush=True)
     verdict = judge(row, own)
-    print(f"{row.id}  {row.title}: {verdict.points:g} of {row.points:g} points")
-    for line in verdict.lines:
-        print(_shown(line))
     attempted = verdict.status != "not attempted"
-    if not attempted:
-        print(f"  –  not attempted: {row.todo} still raises NotImplementedError")
+    print(heading(row, verdict.points))
+    for line in verdict.lines if attempted else [f"  –  not attempted: {row.todo} still raises NotImplementedError"]:
+        print(line)
     failing = [line.hint for line in verdict.lines if line.holds is False]
     if not failing or failing != _failed.get(row.id):
         _asked.pop(row.id, None)  # another mistake: begin with its own hint
@@ -111,23 +111,17 @@ def judge(row: Check, subject: Callable[..., Any]) -> Verdict:
 
     here = Here(subject)
     try:
-        return run(row, here, examiner(), VISIBLE)
+        return run(row, here, _examiner(), VISIBLE)
     finally:
         here.close()
 
 
-def examiner() -> Any:
-    """The examiner of this process's device."""
-    from .. import backend
-    from ..simulator import host
+@functools.cache
+def _examiner() -> Examiner:
+    """The examiner of this process: one for all checks, because it remembers what it has built."""
     from .examiner import Examiner
 
-    active = backend.current()
-    device = id(host.current().device) if active is not None and active.simulated else 0
-    if device not in _examiners:
-        _examiners.clear()
-        _examiners[device] = Examiner()
-    return _examiners[device]
+    return Examiner()
 
 
 def hint(ident: str) -> None:
@@ -161,8 +155,8 @@ def hint(ident: str) -> None:
     reference = _reference(row)
     if reference is None:
         print(
-            f"{ident}: there are no further hints. Show the lines of the check and your function to whoever teaches this"
-            " course, or to somebody who takes it with you."
+            f"{ident}: there are no further hints. Show the lines of the check and your function to whoever teaches"
+            " this course, or to somebody who takes it with you."
         )
         return
     mine = _written(row.todo)
@@ -196,7 +190,7 @@ def progress() -> None:
         return
     from IPython.display import display
 
-    display({"text/plain": state.as_text(found), "text/html": state.as_html(found)}, raw=True)  # type: ignore[no-untyped-call]
+    display({"text/plain": state.as_text(found), "text/html": state.as_html(found)}, raw=True)
 
 
 def overview(notebooks: Path) -> str:
@@ -243,14 +237,6 @@ def _refuse(row: Check, subject: Any) -> None:
             "no TensorRT serves this notebook yet: expected backend.activate() before the first check. Run the cell"
             " with the imports, then this one again."
         )
-
-
-def _shown(line: Any) -> str:
-    if line.holds is None:
-        return f"  –  {line.what}: not judged here ({line.happened})"
-    if line.holds:
-        return f"  ✓  {line.what}"
-    return f"  ✗  expected: {line.what}" + (f"\n     happened: {line.happened}" if line.happened else "")
 
 
 def _shell() -> Any:

@@ -50,7 +50,7 @@ def install(ident: str, namespace: MutableMapping[str, Any]) -> bool:
 def restore(ident: str, namespace: MutableMapping[str, Any]) -> None:
     """Put the student's own function back where a stand-in is bound."""
     name = TODOS[ident][0] if ident in TODOS else ""
-    bound = namespace.get(name)
+    bound: Any = namespace.get(name)
     if is_stand_in(bound):
         if bound.own is None:
             del namespace[name]
