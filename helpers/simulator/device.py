@@ -18,6 +18,7 @@ How it behaves, after the CUDA Driver API reference ("API synchronization behavi
 from __future__ import annotations
 
 import bisect
+import hashlib
 import mmap
 import os
 import threading
@@ -43,6 +44,9 @@ POISON_LIMIT = 64 << 20
 # The record keeps the latest events; indices go on counting. Freed buffers are remembered to name a stale pointer.
 RECORD_LIMIT = 50_000
 FREED_LIMIT = 1_000
+
+# What a grader asks of a device beside what a program does. A student's process is never served these.
+JUDGE_ONLY = ("keep_digests", "allocation", "pinned", "fill_pinned", "settle")
 
 NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 DEFAULT_STREAM = 0
@@ -79,7 +83,12 @@ class Event:
     """One line of the record. Times are `time.perf_counter_ns()`; 0 where it has not happened yet.
 
     `op` is one of alloc, free, host_alloc, host_free, htod, dtoh, dtod, memset, execute, event_record, wait_event,
-    synchronize, stream_create. `memory` says what the host side of a copy was: "pinned", or "pageable, synchronous".
+    synchronize, stream_create, engine_load, context_create, inference. `memory` says what the host side of a copy was:
+    "pinned", or "pageable, synchronous".
+
+    `digests` is None but while `Device.keep_digests(True)`. Then it holds SHA-256 in hex, taken when the work runs: of
+    a copy {"data": of the bytes copied}; of an execution or inference {"plan": of the bytes given to `engine_load`,
+    "input:NAME": of the bytes read, "output:NAME": of the bytes written}; of an engine_load {"plan"}.
     """
 
     index: int
@@ -98,6 +107,7 @@ class Event:
     enqueued_ns: int = 0
     started_ns: int = 0
     finished_ns: int = 0
+    digests: dict[str, str] | None = None
 
 
 _FIELDS = tuple(Event.__dataclass_fields__)
@@ -260,6 +270,8 @@ class Device(Releasing):
         self._noted = 0
         self._freed: deque[int] = deque()
         self._fault: DeviceError | None = None
+        self._evidence = False
+        self._plans: dict[int, str] = {}  # engine -> SHA-256 of its plan
 
     # --- record ---------------------------------------------------------------------------------------------------
 
@@ -301,6 +313,38 @@ class Device(Releasing):
     def _queued(self) -> Iterator[_Operation]:
         for stream in self._streams.values():
             yield from stream.queue
+
+    # --- for a grader ---------------------------------------------------------------------------------------------
+
+    def keep_digests(self, keep: bool) -> None:
+        """Whether events get `digests` from now on: evidence of which bytes were read, computed and copied."""
+        with self._lock:
+            self._evidence = keep
+
+    def allocation(self, address: int) -> int:
+        """Bytes of the live allocation that begins at `address`; 0 if none does."""
+        with self._lock:
+            allocation = self._allocations.get(address)
+            return 0 if allocation is None or allocation.freed else allocation.nbytes
+
+    def pinned(self, ident: int) -> int:
+        """Bytes of the pinned memory `ident`; 0 if there is none."""
+        with self._lock:
+            memory = self._host.get(ident)
+            return memory.nbytes if memory else 0
+
+    def fill_pinned(self, ident: int, offset: int, data: bytes) -> None:
+        """Write into pinned memory what a program's own process would write there."""
+        with self._lock:
+            memory = self._pinned(ident, offset, len(data))
+            memory.data[offset : offset + len(data)] = np.frombuffer(data, np.uint8)
+
+    def settle(self) -> None:
+        """Run all that is queued, without an event of its own; faults are forgotten."""
+        self._drain()
+        with self._lock:
+            self._complete([s.last for s in self._streams.values() if s.last])
+            self._fault = None
 
     def properties(self) -> dict[str, Any]:
         """Name, compute capability, memory in bytes and driver version (CUDA's number) of the device."""
@@ -379,6 +423,8 @@ class Device(Releasing):
         event.started_ns = time.perf_counter_ns()
         try:
             operation.run()
+            if self._evidence and isinstance(operation.run, _Copy):
+                event.digests = {"data": _digest(operation.run.device_bytes())}
         except DeviceError as error:
             self._fault = self._fault or error
         except Exception as error:  # a device that fails must say so at the next synchronisation, and go on
@@ -757,6 +803,7 @@ class Device(Releasing):
         """
         self._drain()
         with self._lock:
+            began = time.perf_counter_ns()
             try:
                 opened = open_plan(plan)
                 engine = Engine(opened, self.threads)
@@ -768,12 +815,19 @@ class Device(Releasing):
                 return {"engine": 0, "error": str(error)}
             ident = next(self._ids)
             self._engines[ident] = engine
+            # always, because evidence may be asked for when the engine is loaded already
+            self._plans[ident] = _digest(plan)
+            event = self._note("engine_load", nbytes=len(plan), engine=ident)
+            event.started_ns, event.finished_ns = began, time.perf_counter_ns()
+            if self._evidence:
+                event.digests = {"plan": self._plans[ident]}
             return {"engine": ident, "description": opened.description()}
 
     def engine_free(self, ident: int) -> None:
         with self._lock:
             engine = self._engines.pop(ident, None)
             if engine is not None:
+                del self._plans[ident]
                 self._used -= engine.plan.weight_bytes
 
     def _engine(self, ident: int) -> Engine:
@@ -810,6 +864,8 @@ class Device(Releasing):
             self._take(nbytes, "the activation memory of an execution context")
             ident = next(self._ids)
             self._contexts[ident] = _Context(ident, engine, nbytes)
+            event = self._note("context_create", nbytes=nbytes, engine=engine, context=ident)
+            event.started_ns = event.finished_ns = event.enqueued_ns
             return ident
 
     def context_free(self, ident: int) -> None:
@@ -895,18 +951,68 @@ class Device(Releasing):
             shapes={name: list(shape) for name, shape in all_shapes.items()},
         )
 
+        plan = self._plans[known.engine]
+
         def run() -> None:
             # looked up when the work runs: addresses are the device's, and memory may have been freed meanwhile
             views = {name: place[0].data[place[1] : place[1] + place[2]] for name, place in places.items()}
+            keep = self._evidence
+            digests = {f"input:{t.name}": _digest(views[t.name]) for t in engine.inputs} if keep else {}
             try:
-                engine.run(context, all_shapes, views)
+                written = engine.run(context, all_shapes, views)
             except ExecutionError as error:
                 raise DeviceError("CUDA_ERROR_LAUNCH_FAILED", str(error)) from None
+            if keep:
+                outputs = {f"output:{name}": _digest(views[name][:nbytes]) for name, nbytes in written.items()}
+                event.digests = {"plan": plan} | digests | outputs
 
         operation = self._enqueue(queue, event, run)
         if wait:
             self._complete([operation])
             self._raise_fault()
+
+    def infer(self, engine: int, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """A whole inference from host arrays to host arrays, done when it returns: one event, no device memory.
+
+        TensorRT has nothing like it. A grader uses it where a program's own copies are not the question.
+
+        Raises:
+            DeviceError: an input is missing or has another dtype than the engine's, or no profile allows the shapes.
+        """
+        with self._lock:
+            known = self._engine(engine)
+            profile = self._profile_for(known, inputs)
+            began = time.perf_counter_ns()
+            read = {t.name: inputs[t.name] for t in known.inputs}
+            digests = {f"input:{name}": _digest(array) for name, array in read.items()} if self._evidence else {}
+            try:
+                outputs = known.infer(read)
+            except ExecutionError as error:
+                raise DeviceError("CUDA_ERROR_LAUNCH_FAILED", str(error)) from None
+            shapes = {name: list(array.shape) for name, array in (read | outputs).items()}
+            event = self._note("inference", engine=engine, profile=profile, shapes=shapes)
+            event.started_ns, event.finished_ns = began, event.enqueued_ns
+            if self._evidence:
+                written = {f"output:{name}": _digest(array) for name, array in outputs.items()}
+                event.digests = {"plan": self._plans[engine]} | digests | written
+            return outputs
+
+    @staticmethod
+    def _profile_for(engine: Engine, inputs: dict[str, np.ndarray]) -> int:
+        """The first profile that allows these inputs."""
+        expected = {t.name: DTYPES[t.dtype] for t in engine.inputs}
+        given = {name: array.dtype.name for name, array in inputs.items()}
+        if given != expected:
+            raise DeviceError(
+                "CUDA_ERROR_INVALID_VALUE", f"inference: the inputs are {given}; expected {expected} (name: dtype)"
+            )
+        problem: str | None = ""
+        for profile in range(len(engine.plan.profiles)):
+            found = (engine.outside_profile(t, inputs[t.name].shape, profile) for t in engine.inputs)
+            problem = next((words for words in found if words), None)
+            if problem is None:
+                return profile
+        raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"inference: {problem or 'the plan has no profile'}")
 
     def _check_dtype(self, allocation: _Allocation, offset: int, nbytes: int, dtype: str, what: str) -> None:
         for start, (length, written) in allocation.written.items():
@@ -986,6 +1092,12 @@ class _CopyToHost(_Copy):
         for later in self.host.downloads.values():  # the range still waits for another copy
             if self.overlaps(later):
                 later._poison()
+
+
+def _digest(data: bytes | np.ndarray) -> str:
+    """SHA-256 of bytes, or of an array's in C order."""
+    flat: Any = np.ascontiguousarray(data).reshape(-1).view(np.uint8) if isinstance(data, np.ndarray) else data
+    return hashlib.sha256(flat).hexdigest()
 
 
 def _nothing() -> None:

@@ -145,11 +145,13 @@ class Engine:
         """Drop what was kept for an execution context."""
         self._bindings.pop(context, None)
 
-    def run(self, context: int, shapes: Mapping[str, Shape], views: Mapping[str, np.ndarray]) -> None:
-        """Execute on the bytes in `views` (uint8 arrays of device memory), each tensor with its shape in `shapes`."""
+    def run(self, context: int, shapes: Mapping[str, Shape], views: Mapping[str, np.ndarray]) -> dict[str, int]:
+        """Execute on the bytes in `views` (uint8 arrays of device memory), each tensor with its shape in `shapes`.
+
+        Returns how many bytes of each output's view were written.
+        """
         if any(-1 in shapes[t.name] for t in self.outputs):
-            self._run_by_value(shapes, views)
-            return
+            return self._run_by_value(shapes, views)
         key = tuple((name, shapes[name], view.ctypes.data) for name, view in views.items())
         cached = self._bindings.get(context)
         if cached is not None and cached[0] == key:
@@ -170,24 +172,29 @@ class Engine:
             self._session.run_with_iobinding(binding)
         except Exception as error:
             raise ExecutionError(f"the execution failed: {_short(error)}") from None
+        return {t.name: len(views[t.name]) for t in self.outputs}
 
-    def _run_by_value(self, shapes: Mapping[str, Shape], views: Mapping[str, np.ndarray]) -> None:
-        feeds = {
-            t.onnx_name: views[t.name].view(_dtype(t)).reshape(shapes[t.name])
-            for t in self.inputs
-            if t.onnx_name not in self._unused
-        }
+    def infer(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The outputs for host arrays of the inputs' own dtypes and shapes that fit together."""
+        feeds = {t.onnx_name: inputs[t.name] for t in self.inputs if t.onnx_name not in self._unused}
         try:
             results = self._session.run([t.onnx_name for t in self.outputs], feeds)
         except Exception as error:
             raise ExecutionError(f"the execution failed: {_short(error)}") from None
-        for tensor, result in zip(self.outputs, results, strict=True):
-            flat = np.ascontiguousarray(result).reshape(-1).view(np.uint8)
+        return {t.name: np.asarray(result) for t, result in zip(self.outputs, results, strict=True)}
+
+    def _run_by_value(self, shapes: Mapping[str, Shape], views: Mapping[str, np.ndarray]) -> dict[str, int]:
+        results = self.infer({t.name: views[t.name].view(_dtype(t)).reshape(shapes[t.name]) for t in self.inputs})
+        written = {}
+        for tensor in self.outputs:
+            flat = np.ascontiguousarray(results[tensor.name]).reshape(-1).view(np.uint8)
             if len(flat) > len(views[tensor.name]):
                 raise ExecutionError(
                     f"output {tensor.name!r} has {len(flat):,} bytes, its buffer {len(views[tensor.name]):,}"
                 )
             views[tensor.name][: len(flat)] = flat
+            written[tensor.name] = len(flat)
+        return written
 
 
 def _dtype(tensor: TensorSpec) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .device import DeviceError
-from .transport import ChildDevice, InProcessDevice
+from .transport import ChildDevice, InProcessDevice, RemoteDevice, inherited
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Pinned:
 class Host:
     """One device and this process' view of its pinned memory."""
 
-    def __init__(self, device: InProcessDevice | ChildDevice) -> None:
+    def __init__(self, device: InProcessDevice | RemoteDevice) -> None:
         self.device: Any = device
         self._lock = threading.Lock()
         self._bases: list[int] = []
@@ -127,12 +127,18 @@ def use(transport: str = "process", **settings: int) -> Host:
     """Make a new device and close the old one.
 
     Args:
-        transport: "process" (simulated, here), "child" (simulated, in a child process), or "cuda": the real GPU, with
-            ONNX Runtime's CUDA provider in the place of a TensorRT that cannot run there.
+        transport: "process" (simulated, here), "child" (simulated, in a child process), "inherited" (simulated, behind
+            the socket in the environment variable TRT_DEVICE_FD: a graded run), or "cuda": the real GPU, with ONNX
+            Runtime's CUDA provider in the place of a TensorRT that cannot run there.
         settings: of the simulated device: `memory` in bytes, `threads` of ONNX Runtime.
     """
     global _current
-    kinds: dict[str, Any] = {"process": InProcessDevice, "child": ChildDevice, "cuda": _cuda_device}
+    kinds: dict[str, Any] = {
+        "process": InProcessDevice,
+        "child": ChildDevice,
+        "inherited": inherited,
+        "cuda": _cuda_device,
+    }
     if transport not in kinds:
         raise ValueError(f"no transport {transport!r}; expected one of {', '.join(kinds)}")
     if _current is not None and not isinstance(_current.device, _AfterFork):

@@ -1,60 +1,55 @@
-"""Two ways to a device: in this process, or in a child process that only sees data-only messages.
+"""Ways to a device: in this process, or in another one that only sees data-only messages.
 
-A message is a pair of lengths, a JSON text, and at most one run of raw bytes::
-
-    <II  length of the JSON, length of the bytes
-    JSON [method, [arguments]]  ->  ["ok", result] or ["error", code, detail]
-
-An argument or result that is bytes travels behind the JSON and stands in it as {"bytes": true}. The file descriptor of
-pinned memory travels as ancillary data of a Unix socket. Never pickle: neither side can be made to run code.
+A request is [method, [arguments]], its reply ["ok", result] or ["error", code, detail], in the format of `messages.py`.
+The file descriptor of pinned memory travels as ancillary data of a Unix socket. Neither side can be made to run code.
 """
 
 from __future__ import annotations
 
 import inspect
-import json
 import mmap
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .device import T4_MEMORY, Device, DeviceError, Releasing
+import numpy as np
 
-_LENGTHS = struct.Struct("<II")
-_BYTES = {"bytes": True}
-MESSAGE_LIMIT = 1 << 31  # a plan of a full-size model is 0.6 GB
+from ..messages import Limits, ProtocolError, receive, send
+from .device import JUDGE_ONLY, T4_MEMORY, Device, DeviceError, Releasing
+
+__all__ = ["METHODS", "ChildDevice", "InProcessDevice", "ProtocolError", "RemoteDevice", "serve"]
+
+# A plan of a full-size model is 0.6 GB; a full record is 50,000 events of 18 fields.
+LIMITS = Limits(nbytes=1 << 31, values=4_000_000)
 _CLOSED = (
     "the device's process has ended. Restart the kernel, or take a new device: backend.activate(transport='child')."
 )
 
-
-class ProtocolError(Exception):
-    """A malformed message. It ends the device: whoever sends one is no front end of ours."""
-
-
 # What each argument must be, from the annotations of Device's own methods.
 _CHECKS: dict[str, Callable[[Any], bool]] = {
-    "int": lambda v: type(v) is int and -(1 << 63) <= v < 1 << 63,
+    "int": lambda v: type(v) is int,
     "bool": lambda v: type(v) is bool,
     "str": lambda v: type(v) is str,
     "bytes": lambda v: type(v) is bytes,
     "bytes | None": lambda v: v is None or type(v) is bytes,
-    "dict[str, int]": lambda v: type(v) is dict and all(_CHECKS["int"](x) for x in v.values()),
+    "dict[str, int]": lambda v: type(v) is dict and all(type(x) is int for x in v.values()),
     "dict[str, list[int]]": lambda v: (
-        type(v) is dict and all(type(x) is list and all(_CHECKS["int"](d) for d in x) for x in v.values())
+        type(v) is dict and all(type(x) is list and all(type(d) is int for d in x) for x in v.values())
     ),
+    "dict[str, np.ndarray]": lambda v: type(v) is dict and all(type(x) is np.ndarray for x in v.values()),
 }
 
+Methods = Mapping[str, list[str]]  # name -> what each argument must be
 
-def _methods() -> dict[str, list[str]]:
+
+def _methods() -> Methods:
     methods = {}
     for name, function in inspect.getmembers(Device, inspect.isfunction):
         if not name.startswith("_") and name not in ("host_memory", "release"):
@@ -63,38 +58,8 @@ def _methods() -> dict[str, list[str]]:
     return methods
 
 
-METHODS = _methods()
-
-
-def _read(connection: socket.socket, length: int) -> bytes:
-    chunks = bytearray(length)
-    view = memoryview(chunks)
-    while view:
-        count = connection.recv_into(view)
-        if count == 0:
-            raise EOFError
-        view = view[count:]
-    return bytes(chunks)
-
-
-def _send(connection: socket.socket, value: list[Any], blob: bytes | None) -> None:
-    text = json.dumps(value, separators=(",", ":")).encode()
-    head = _LENGTHS.pack(len(text), len(blob or b"")) + text
-    connection.sendall(head)
-    if blob:
-        connection.sendall(blob)
-
-
-def _receive(connection: socket.socket) -> tuple[Any, bytes]:
-    n_text, n_blob = _LENGTHS.unpack(_read(connection, _LENGTHS.size))
-    if n_text + n_blob > MESSAGE_LIMIT:
-        raise ProtocolError(f"a message of {n_text + n_blob} bytes; the limit is {MESSAGE_LIMIT}")
-    text = _read(connection, n_text)
-    blob = _read(connection, n_blob) if n_blob else b""
-    try:
-        return json.loads(text), blob
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"not JSON: {error}") from None
+ALL_METHODS = _methods()
+METHODS: Methods = {name: kinds for name, kinds in ALL_METHODS.items() if name not in JUDGE_ONLY}
 
 
 @contextmanager
@@ -113,17 +78,75 @@ def _whole_message() -> Iterator[None]:
             before(*came[0])
 
 
-class ChildDevice(Releasing):
-    """A device in a child process; has the methods of `Device`.
+class RemoteDevice(Releasing):
+    """A device in another process; has the methods of `Device`.
 
-    Args: as for `Device`.
+    Args:
+        connection: a Unix socket whose other end is served by `serve`. It is closed with the device.
+        methods: those that the other end answers.
 
     Raises:
         DeviceError: what the device refused, and when its process has ended.
     """
 
-    def __init__(self, memory: int = T4_MEMORY, threads: int = 0) -> None:
+    def __init__(self, connection: socket.socket, methods: Methods = METHODS) -> None:
         super().__init__()
+        self._socket = connection
+        self._methods = methods
+
+    def _call(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        if self._released:
+            self._drain()
+        try:
+            with self._lock, _whole_message():
+                send(self._socket, [method, arguments], LIMITS)
+                reply = receive(self._socket, LIMITS)
+        except ProtocolError as error:  # of `send`: nothing has left this process
+            raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{method}: {error}") from None
+        except (OSError, EOFError):
+            raise DeviceError("CUDA_ERROR_LAUNCH_FAILED", _CLOSED) from None
+        if reply[0] == "error":
+            raise DeviceError(reply[1], reply[2])
+        return reply[1]
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        if method.startswith("_") or method not in self._methods:
+            raise AttributeError(method)
+
+        def call(*arguments: Any) -> Any:
+            return self._call(method, arguments)
+
+        self.__dict__[method] = call  # the next call finds it without __getattr__
+        return call
+
+    def host_map(self, ident: int) -> mmap.mmap:
+        """This process' mapping of pinned memory."""
+        try:
+            with self._lock, _whole_message():
+                send(self._socket, ["host_fd", [ident]])
+                _, fds, _, _ = socket.recv_fds(self._socket, 1, 1)
+                reply = receive(self._socket)
+        except (OSError, EOFError):
+            raise DeviceError("CUDA_ERROR_LAUNCH_FAILED", _CLOSED) from None
+        if reply[0] == "error":
+            raise DeviceError(reply[1], reply[2])
+        try:
+            return mmap.mmap(fds[0], reply[1])
+        finally:
+            os.close(fds[0])
+
+    def close(self) -> None:
+        """Leave the device; safe to call twice."""
+        self._socket.close()
+
+
+class ChildDevice(RemoteDevice):
+    """A device in a child process of this one, and its own.
+
+    Args: as for `Device`.
+    """
+
+    def __init__(self, memory: int = T4_MEMORY, threads: int = 0) -> None:
         if sys.platform != "linux":  # pragma: no cover - shared pinned memory is a memfd
             raise OSError("a device in a child process needs Linux; use the in-process device on this system")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -137,64 +160,28 @@ class ChildDevice(Releasing):
                 start_new_session=True,  # Ctrl-C in a terminal goes to the whole group: it is not the device's affair
                 env={**os.environ, "PYTHONPATH": path},
             )
-        self._socket = ours
-
-    def _call(self, method: str, arguments: tuple[Any, ...]) -> Any:
-        if self._released:
-            self._drain()
-        blob: bytes | None = None
-        plain: list[Any] = []
-        for argument in arguments:
-            if isinstance(argument, bytes | bytearray | memoryview):
-                blob = bytes(argument)
-                argument = _BYTES
-            plain.append(argument)
-        if blob is not None and len(blob) > MESSAGE_LIMIT - (1 << 20):
-            raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{len(blob):,} bytes in one message; copy in smaller parts")
-        try:
-            with self._lock, _whole_message():
-                _send(self._socket, [method, plain], blob)
-                reply, data = _receive(self._socket)
-        except (OSError, EOFError):
-            raise DeviceError("CUDA_ERROR_LAUNCH_FAILED", _CLOSED) from None
-        if reply[0] == "error":
-            raise DeviceError(reply[1], reply[2])
-        return data if reply[1] == _BYTES else reply[1]
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        if method not in METHODS:
-            raise AttributeError(method)
-
-        def call(*arguments: Any) -> Any:
-            return self._call(method, arguments)
-
-        self.__dict__[method] = call  # the next call finds it without __getattr__
-        return call
-
-    def host_map(self, ident: int) -> mmap.mmap:
-        """This process' mapping of pinned memory."""
-        try:
-            with self._lock, _whole_message():
-                _send(self._socket, ["host_fd", [ident]], None)
-                _, fds, _, _ = socket.recv_fds(self._socket, 1, 1)
-                reply, _ = _receive(self._socket)
-        except (OSError, EOFError):
-            raise DeviceError("CUDA_ERROR_LAUNCH_FAILED", _CLOSED) from None
-        if reply[0] == "error":
-            raise DeviceError(reply[1], reply[2])
-        try:
-            return mmap.mmap(fds[0], reply[1])
-        finally:
-            os.close(fds[0])
+        super().__init__(ours, ALL_METHODS)  # nobody else uses it: the checks of a notebook may ask it everything
 
     def close(self) -> None:
         """End the child process; safe to call twice."""
-        self._socket.close()
+        super().close()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def inherited() -> RemoteDevice:
+    """The device behind the socket whose file descriptor is in TRT_DEVICE_FD.
+
+    Raises:
+        OSError: there is no such variable or descriptor.
+    """
+    variable = os.environ.get("TRT_DEVICE_FD", "")
+    if not variable.isdigit():
+        raise OSError(f"TRT_DEVICE_FD is {variable!r}; expected the number of an open socket to a device's process")
+    return RemoteDevice(socket.socket(fileno=os.dup(int(variable))))  # a second device finds it open too
 
 
 class InProcessDevice(Device):
@@ -207,65 +194,67 @@ class InProcessDevice(Device):
         return None
 
 
-def serve(connection: socket.socket, device: Device) -> None:
-    """Answer messages until the other end closes.
+def serve(connection: socket.socket, device: Device, limits: Limits = LIMITS, methods: Methods = METHODS) -> None:
+    """Answer requests for `methods` until the other end closes.
 
     Raises:
-        ProtocolError: at the first malformed message.
+        ProtocolError: at the first malformed message. Whoever sends one is no front end of ours.
     """
     while True:
         try:
-            message, blob = _receive(connection)
+            message = receive(connection, limits)
         except (EOFError, ConnectionError):
             return
         if not (isinstance(message, list) and len(message) == 2 and isinstance(message[1], list)):
             raise ProtocolError("expected [method, [arguments]]")
         method, arguments = message
-        result: Any
+        reply: list[Any]
         try:
             if method == "host_fd":
-                memory = device.host_memory(_checked("host_free", arguments, b"")[0])
+                memory = device.host_memory(_checked("host_free", arguments, methods)[0])
                 socket.send_fds(connection, [b"\0"], [memory.fd])
-                result = memory.nbytes
+                reply = ["ok", memory.nbytes]
             else:
-                checked = _checked(method, arguments, blob)
-                result = getattr(device, method)(*checked)
+                checked = _checked(method, arguments, methods)
+                reply = ["ok", getattr(device, method)(*checked)]
         except ProtocolError:
             raise
         except Exception as error:  # the device goes on, whatever an operation does
-            refusal = error if isinstance(error, DeviceError) else _unknown(error)
             if method == "host_fd":
                 connection.sendall(b"\0")
-            _send(connection, ["error", refusal.code, refusal.detail], None)
-            continue
-        if isinstance(result, bytes):
-            _send(connection, ["ok", _BYTES], result)
-        else:
-            _send(connection, ["ok", result], None)
+            reply = refusal(error)
+        try:
+            send(connection, reply, limits)
+        except ProtocolError as error:  # the reply is larger than the other end takes
+            send(connection, refusal(error), limits)
+        except ConnectionError:
+            return
 
 
-def _unknown(error: Exception) -> DeviceError:
-    return DeviceError("CUDA_ERROR_UNKNOWN", f"{type(error).__name__}: {error}")
+def refusal(error: Exception) -> list[Any]:
+    """The reply that says what an operation raised."""
+    if isinstance(error, DeviceError):
+        return ["error", error.code, error.detail]
+    return ["error", "CUDA_ERROR_UNKNOWN", f"{type(error).__name__}: {error}"]
 
 
-def _checked(method: Any, arguments: list[Any], blob: bytes) -> list[Any]:
-    kinds = METHODS.get(method) if isinstance(method, str) else None
+def _checked(method: Any, arguments: list[Any], methods: Methods = METHODS) -> list[Any]:
+    kinds = methods.get(method) if isinstance(method, str) else None
     if kinds is None:
-        raise ProtocolError(f"no method {method!r}")
+        raise ProtocolError(f"no method {str(method)[:50]!r}")
     if len(arguments) != len(kinds):
         raise ProtocolError(f"{method} takes {len(kinds)} arguments, {len(arguments)} came")
-    checked = [blob if argument == _BYTES else argument for argument in arguments]
-    for kind, argument in zip(kinds, checked, strict=True):
+    for kind, argument in zip(kinds, arguments, strict=True):
         if not _CHECKS[kind](argument):
             raise ProtocolError(f"{method}: expected {kind}, got {type(argument).__name__}")
-    return checked
+    return arguments
 
 
 def main() -> None:
     fd, memory, threads = (int(argument) for argument in sys.argv[1:])
     with socket.socket(fileno=fd) as connection:
         try:
-            serve(connection, Device(memory, threads, shared=True))
+            serve(connection, Device(memory, threads, shared=True), methods=ALL_METHODS)
         except ProtocolError as error:
             sys.exit(f"simulated device: malformed message, the device ends: {error}")
 

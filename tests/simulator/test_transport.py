@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import threading
 
 import numpy as np
 import pytest
@@ -12,8 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.simulator import host
-from helpers.simulator.device import Device, DeviceError
-from helpers.simulator.transport import METHODS, ChildDevice, ProtocolError, _checked, serve
+from helpers.simulator.device import JUDGE_ONLY, Device, DeviceError
+from helpers.simulator.transport import (
+    ALL_METHODS,
+    METHODS,
+    ChildDevice,
+    ProtocolError,
+    RemoteDevice,
+    _checked,
+    inherited,
+    serve,
+)
 
 
 def talk(*messages: bytes) -> bytes:
@@ -56,6 +66,9 @@ def test_a_refusal_is_an_answer():
         ["mem_alloc", [1 << 80]],
         ["mem_alloc", [8.0]],
         ["memset", [1, "x", 1, 0, True]],
+        ["infer", [1, {"x": [1.0]}]],
+        ["keep_digests", [True]],
+        ["settle", []],
         ["execute", [1, 0, True, 0, {"x": [1, "2"]}, {}]],
         ["execute", [1, 0, True, 0, {}, {"x": "1"}]],
         [["mem_alloc"], [8]],
@@ -77,6 +90,15 @@ def test_not_json_and_too_long_end_the_device():
     assert talk(struct.pack("<II", 50, 0) + b"cut") == b""  # the other end went away
 
 
+def test_what_only_a_grader_asks_is_served_where_it_is_allowed():
+    assert not set(JUDGE_ONLY) & set(METHODS) and set(JUDGE_ONLY) < set(ALL_METHODS)
+    device = ChildDevice()  # a process of the notebook's own
+    ident = device.host_alloc(8)
+    device.fill_pinned(ident, 4, b"1234")
+    assert device.pinned(ident) == 8 and device.host_map(ident)[4:] == b"1234"
+    device.close()
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     method=st.sampled_from(sorted(METHODS)),
@@ -95,7 +117,7 @@ def test_not_json_and_too_long_end_the_device():
 def test_arguments_of_any_kind_are_refused_or_answered(method, arguments):
     device = Device(memory=1 << 20)
     try:
-        checked = _checked(method, arguments, b"")
+        checked = _checked(method, arguments)
     except ProtocolError:
         return
     try:
@@ -150,6 +172,40 @@ def test_settings_reach_the_child():
         host.use("process")
     with pytest.raises(ValueError, match="no transport 'tcp'"):
         host.use("tcp")
+
+
+def test_a_device_behind_an_inherited_socket(monkeypatch):
+    ours, theirs = socket.socketpair()
+    serving = threading.Thread(target=serve, args=(theirs, Device(memory=1 << 20, shared=True)))
+    serving.start()
+    monkeypatch.setenv("TRT_DEVICE_FD", str(ours.fileno()))
+    try:
+        for _ in range(2):  # the descriptor stays open for a second device
+            used = host.use("inherited")
+            assert isinstance(used.device, RemoteDevice) and used.device.mem_get_info() == [1 << 20, 1 << 20]
+            pinned = used.alloc_pinned(4)
+            pinned.data[:] = 7
+            used.free_pinned(pinned)
+        with pytest.raises(AttributeError):
+            used.device.keep_digests(True)
+    finally:
+        host.use("process")
+        ours.close()
+        serving.join(timeout=20)
+    assert not serving.is_alive()
+    theirs.close()
+    monkeypatch.setenv("TRT_DEVICE_FD", "")
+    with pytest.raises(OSError, match="TRT_DEVICE_FD is ''; expected the number of an open socket"):
+        inherited()
+
+
+def test_what_is_no_data_is_refused_and_the_device_goes_on():
+    device = ChildDevice()
+    for argument in (1 << 80, object(), {1: 2}):
+        with pytest.raises(DeviceError, match="mem_alloc: "):
+            device.mem_alloc(argument)
+    assert device.mem_get_info()
+    device.close()
 
 
 def test_bare_host_pointers_are_checked_without_crashing():
