@@ -1,8 +1,11 @@
-"""The solved notebook: well-formed, without the modules that are its answers, and it runs to its end."""
+"""The notebook of Exercise 1: well-formed, without the modules that are its answers; solved and unsolved it runs to its
+end. Each of the two is run once, with short benchmarks, and looked at from several sides."""
 
 from __future__ import annotations
 
 import html
+import json
+import os
 import re
 import subprocess
 import sys
@@ -76,33 +79,177 @@ def test_cells_that_the_prose_cites_exist(cells: list[Any]) -> None:
     assert all(f"{kind}-{n}" in tags for kind in ("answer", "guide") for n in range(1, 6))
 
 
-def test_no_import_of_the_notebook_brings_the_answers(cells: list[Any]) -> None:
-    imports = [
-        line
-        for cell in cells
-        if cell.cell_type == "code"
-        for line in cell.source.splitlines()
-        if re.match(r"(import|from) |active = backend\.activate", line)
-    ]
-    assert any("helpers.grading" in line for line in imports)
-    program = "\n".join(
-        [
-            *imports,
-            "import sys, helpers.grading.checks.ex1_distilbert",
-            f"found = sorted(set({ANSWERS!r}) & set(sys.modules))",
-            "print('answers imported:', found)",
-        ]
-    )
+def test_a_todo_needs_the_imports_and_the_glue_alone_and_none_brings_the_answers(
+    cells: list[Any], tmp_path: Path
+) -> None:
+    """What the grader runs for one TODO; the modules that are answers are absent there."""
+    code = {cell.metadata["tags"][0]: cell.source for cell in cells if cell.cell_type == "code"}
+    given = [source for tag, source in code.items() if tag == "imports" or tag.startswith("glue-")]
+    todos = {tag: source for tag, source in code.items() if tag.startswith(("todo-", "free-"))}
+    assert "helpers.grading" in given[0] and len(todos) == len(table("ex1")) + 1
+    program = f"""
+import sys
+for name in {ANSWERS!r}:
+    sys.modules[name] = None
+for todo in {list(todos.values())!r}:
+    names = {{"__name__": "__main__"}}
+    for source in {given!r}:
+        exec(source, names)
+    exec(todo, names)
+import helpers.grading.checks.ex1_distilbert
+print("all of them ran")
+"""
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        cwd=NOTEBOOK.parents[2],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(NOTEBOOK.parents[2]), "TRT_BACKEND": "simulator", "MPLBACKEND": "agg"},
         timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().endswith("answers imported: []")
+    assert done.stdout.strip().endswith("all of them ran")
+
+
+# --- the notebook as students get it --------------------------------------------------------------------------------
+
+# What a student might do at the end of the unedited notebook, a cell each
+AFTERWARDS = (
+    """
+def parse_network(builder, onnx_path, logger):
+    network = builder.create_network(NETWORK_FLAGS)
+    trt.OnnxParser(network, logger).parse(Path(onnx_path).read_bytes())
+    return network
+""",
+    'check("ex1/parse", parse_network)',
+    'hint("ex1/parse")',
+    'hint("ex1/parse")',
+    'hint("ex1/parse")',
+    'hint("ex1/parse")',
+    'check("ex1/parse", parse_network)',
+    "print(len(build('again', onnx_fp16, (1, 64), (2, 64), (4, 64)).engine_layers) > 3)",
+    None,  # the reference answer to ex1/parse
+    'check("ex1/parse", parse_network)',
+    "print(len(build('again', onnx_fp16, (1, 64), (2, 64), (4, 64)).engine_layers) > 3)",
+    'hint("ex1/enqueue")',
+    'hint("ex1/parse")',
+    "progress()",
+)
+
+
+def _text(cell: Any) -> str:
+    """What a code cell shows, as plain text."""
+    parts = [out.get("text") or out.get("data", {}).get("text/plain", "") for out in cell.outputs]
+    return "".join(parts)
+
+
+@pytest.fixture(scope="module")
+def unsolved(cells: list[Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[Any], Path]:
+    """The notebook without its solutions, by nbgrader's own hand, run in a folder of its own.
+
+    Its cells by tag, the cells that were run behind it, and the folder.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+    from nbgrader.preprocessors import ClearSolutions
+
+    notebook = nbformat.v4.new_notebook(cells=[])
+    for cell in cells:
+        tag = cell.metadata["tags"][0]
+        if cell.cell_type == "code":
+            mine = tag.startswith(("todo-", "free-"))
+            new = nbformat.v4.new_code_cell(cell.source, id=tag)
+            new.metadata["nbgrader"] = {"schema_version": 3, "solution": mine, "grade": False, "grade_id": tag}
+            notebook.cells.append(new)
+    notebook, _ = ClearSolutions().preprocess(notebook, {})
+    released = {cell.id: cell for cell in notebook.cells}
+    assert not [tag for tag, cell in released.items() if "SOLUTION" in cell.source]
+    reference = next(cell.source for cell in cells if cell.metadata["tags"] == ["todo-parse"])
+    behind = [nbformat.v4.new_code_cell(source or reference) for source in AFTERWARDS]
+    notebook.cells += behind
+    folder = tmp_path_factory.mktemp("unsolved") / "ex1_distilbert"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        settings = {"BENCH_SECONDS": "0.05", "TRT_BACKEND": "simulator", "MODEL": "small", "OMP_WAIT_POLICY": "PASSIVE"}
+        for name, value in (settings | {"PYTHONPATH": str(NOTEBOOK.parents[2])}).items():
+            patch.setenv(name, value)
+        NotebookClient(
+            notebook,
+            kernel_manager_class=walkthrough._kernel_manager(),
+            allow_errors=True,
+            timeout=300,
+            shutdown_kernel="immediate",
+            resources={"metadata": {"path": str(folder)}},
+        ).execute()
+    return released, behind, folder
+
+
+def test_the_unedited_notebook_runs_to_its_end_and_reports_each_todo_once(unsolved: Any) -> None:
+    released, behind, _ = unsolved
+    errors = [(cell.id, out.ename, out.evalue) for cell in [*released.values(), *behind] for out in cell.outputs
+              if out.output_type == "error"]  # fmt: skip
+    assert not errors
+    assert "This run of the notebook took" in _text(released["time-taken"])
+    for row in table("ex1").values():
+        text = _text(released[f"check-{row.id.partition('/')[2]}"])
+        assert text.count("not attempted") == 1 and f"0 of {row.points:g} points" in text
+        assert text.endswith("0.0")  # the cell's value, which nbgrader takes for points
+    others = [cell for tag, cell in released.items() if not tag.startswith("check-") and tag != "progress"]
+    assert [cell.id for cell in others if "not attempted" in _text(cell)] == ["last-cell"]
+
+
+def test_each_stand_in_says_once_that_it_stands_in(unsolved: Any) -> None:
+    released, _, _ = unsolved
+    said = "".join(_text(cell) for cell in released.values())
+    for number, row in enumerate(table("ex1").values(), 1):
+        line = f"({row.todo}: the course's stand-in; TODO {number} has not passed its check and earns nothing here)"
+        assert said.count(line) == 1
+
+
+def test_later_cells_say_with_stand_ins_what_they_say_with_answers(unsolved: Any) -> None:
+    released, _, _ = unsolved
+    assert "16,384 bytes" in _text(released["record"])
+    assert re.search(r"FP16, text|PyTorch's own accuracy", _text(released["parity"]))
+    assert "does not satisfy any optimization profiles" in str(released["batch-range"].outputs)
+
+
+def test_hints_go_from_the_failing_line_to_the_solution(unsolved: Any) -> None:
+    _, behind, _ = unsolved
+    failed, first, second, third, last = (_text(cell) for cell in behind[1:6])
+    row = table("ex1")["ex1/parse"]
+    assert 'hint("ex1/parse") gives a hint' in failed and "happened:" in failed
+    assert "ex1/parse, hint 1 of 3:" in first and "parser.parse returns False" in first
+    assert "hint 2 of 3" in second and row.hints[0] in second
+    assert "hint 3 of 3" in third and row.hints[1] in third
+    assert "--- yours" in last and "+++ solution" in last and "+    parser = trt.OnnxParser(network, logger)" in last
+    assert "SOLUTION" not in last
+    assert row.hints[0] not in failed + first  # a check gives no hints, and the first is the line's own
+
+
+def test_a_function_that_passes_is_back_in_its_place(unsolved: Any) -> None:
+    _, behind, _ = unsolved
+    again, used, passed, used_again = (_text(behind[i]) for i in (6, 7, 9, 10))
+    # the check run again while the stand-in is bound judges the student's function
+    assert again.split("\n")[0] == _text(behind[1]).split("\n")[0] and "3 of 3 points" not in again
+    assert "parse_network: the course's stand-in" in used and used.strip().endswith("True")
+    assert "3 of 3 points" in passed and "1 of 8 TODOs done; hidden twins count too" in passed
+    assert "stand-in" not in used_again and used_again.strip().endswith("True")
+    assert "hint 1 of 2" in _text(behind[11])  # nothing was attempted: no line of its own to begin with
+    assert "all lines of the check hold" in _text(behind[12])
+
+
+def test_progress_is_shown_and_kept(unsolved: Any) -> None:
+    released, behind, folder = unsolved
+    assert _text(released["progress"]).count("not attempted") == 8
+    text = _text(behind[13])
+    assert re.search(r"2 +parse_network .* 3 of 3 +done", text) and "1 of 8 done" in text
+    assert "hidden twin" in text and "<table>" in behind[13].outputs[0].data["text/html"]
+    kept = json.loads((folder / ".progress.json").read_text())
+    assert kept["checks"]["ex1/parse"] == {"points": 3.0, "attempted": True}
+
+
+# --- the solved notebook --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +304,7 @@ def test_the_reference_answers_earn_all_points(page: tuple[walkthrough.Result, s
     _, text = page
     for row in table("ex1").values():
         assert f"{row.id} {row.title}: {row.points:g} of {row.points:g} points" in text
+    assert "stand-in; TODO" not in text and "8 of 8 done" in text
 
 
 def test_parity_holds_and_the_planted_overflow_is_caught(page: tuple[walkthrough.Result, str]) -> None:
