@@ -1,0 +1,17 @@
+# check: ex1/export
+# expect: partly
+# line: batch and sequence of both inputs are dynamic
+# why: an example batch of 1 is taken for a constant
+def export_onnx(model, path):
+    """Write `model` to the ONNX file `path`: input_ids, attention_mask -> logits, batch and sequence dynamic."""
+    device = next(model.parameters()).device
+    ids = torch.randint(0, model.config.vocab_size, (1, 16), device=device)
+    mask = torch.ones_like(ids)
+    axes = {
+        0: torch.export.Dim.AUTO,
+        1: torch.export.Dim.AUTO,
+    }
+    torch.onnx.export(
+        model, (ids, mask), str(path), input_names=["input_ids", "attention_mask"], output_names=["logits"],
+        dynamic_shapes=(axes, axes), dynamo=True, opset_version=20, external_data=False, verbose=False,
+    )

@@ -1,0 +1,12 @@
+# check: ex1/parse
+# expect: partly
+# line: the error says what the parser said first
+# why: the error's code instead of its text
+def parse_network(builder, onnx_path, logger):
+    """The network in the ONNX file. Raises RuntimeError with the parser's first error."""
+    network = builder.create_network(NETWORK_FLAGS)
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(Path(onnx_path).read_bytes()):
+        reason = str(parser.get_error(0).code()) if parser.num_errors else "no reason given"
+        raise RuntimeError(f"{onnx_path} could not be parsed: {reason}")
+    return network

@@ -1,0 +1,12 @@
+# check: ex1/parse
+# expect: zero
+# line: a good file is parsed
+# why: the path is handed over in the place of the file's bytes
+def parse_network(builder, onnx_path, logger):
+    """The network in the ONNX file. Raises RuntimeError with the parser's first error."""
+    network = builder.create_network(NETWORK_FLAGS)
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(str(onnx_path).encode()):
+        reason = parser.get_error(0).desc() if parser.num_errors else "no reason given"
+        raise RuntimeError(f"{onnx_path} could not be parsed: {reason}")
+    return network

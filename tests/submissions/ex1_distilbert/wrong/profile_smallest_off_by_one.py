@@ -1,0 +1,14 @@
+# check: ex1/profile
+# expect: partly
+# line: it reaches from the smallest to the largest shape
+# why: the smallest batch is one too large
+def add_profile(builder, config, network, smallest, usual, largest):
+    """Add a profile with these shapes for every input of the network; return its index. ValueError if it is refused."""
+    profile = builder.create_optimization_profile()
+    smallest = (smallest[0] + 1, *smallest[1:])
+    for i in range(network.num_inputs):
+        profile.set_shape(network.get_input(i).name, smallest, usual, largest)
+    index = config.add_optimization_profile(profile)
+    if index < 0:
+        raise ValueError(f"profile refused: expected {smallest} <= {usual} <= {largest} in every dimension")
+    return index
