@@ -41,7 +41,7 @@ def table(assignment: str) -> Mapping[str, Check]:
     return {row.id: row for row in module.CHECKS}
 
 
-def find(ident: str) -> Check:
+def row_of(ident: str) -> Check:
     """The check with this id.
 
     Raises:
@@ -79,7 +79,7 @@ def check(ident: str, subject: Callable[..., Any]) -> float:
     from . import stand_ins
     from .report import heading
 
-    row = find(ident)
+    row = row_of(ident)
     own = subject.own if stand_ins.is_stand_in(subject) else subject  # type: ignore[attr-defined]
     if own is None:
         raise TypeError(f"{row.todo} is the course's stand-in: the cell that defines yours has not run yet")
@@ -136,7 +136,7 @@ def hint(ident: str) -> None:
     if _graded():
         print(f"{ident}: there are no hints in a graded run")
         return
-    row = find(ident)
+    row = row_of(ident)
     if ident not in _failed:
         print(f'{ident}: run check("{ident}", {row.todo}) first; the first hint is about the line that fails.')
         return

@@ -555,8 +555,8 @@ through the model.
 * Both inputs are int64 `[batch, sequence]`, named `input_ids` and `attention_mask`; the output is named
   `logits`. Give two *different* tensors, or the exporter takes the two inputs for one.
 * Both axes are dynamic: `dynamic_shapes` with one `torch.export.Dim` each, shared by the inputs; batch 1 to
-  256, sequence 2 to 512. An example batch of 1 may be taken for a constant, so use at least 2. Logits have a
-  batch axis, and *no* sequence axis.
+  256, sequence 2 to 512 (any limits will do that let our batches through). An example batch of 1 may be taken
+  for a constant, so use at least 2. Logits have a batch axis, and *no* sequence axis.
 * `dynamo=True`, `opset_version=20`, and `external_data=False`, which keeps the weights in the one file.
 """
 
@@ -625,10 +625,11 @@ return the network. `parse` answers `False` when it fails and goes on as if noth
 *build* fails, much later and for another reason. So stop here: raise a `RuntimeError` whose text holds the
 parser's first error, `parser.get_error(0).desc()`, and the name of the file.
 
-`NETWORK_FLAGS` is given above, with the log. TensorRT 10 has to be told that the types in the graph are meant (`STRONGLY_TYPED`);
-11 and RTX know no other way. It is written by name because the numbers behind the names changed from version
-to version.
+`NETWORK_FLAGS` is given, above with the log. TensorRT 10 has to be told that the types in the graph are meant
+(`STRONGLY_TYPED`); 11 and RTX know no other way. It is written by name because the numbers behind the names
+changed from version to version.
 """
+
 
 # %% tags=["todo-parse"]
 def parse_network(builder, onnx_path, logger):
@@ -689,7 +690,7 @@ Write `build_plan(builder, network, config, path, workspace)`:
   round FP32 products to 10 bits. We compare with PyTorch, so FP32 has to mean FP32;
 * build with `builder.build_serialized_network`. It returns `None` when it fails: raise a `RuntimeError`
   *before* the file is opened for writing, or a failed build takes the last good plan with it;
-* write the plan to `path` and return its size, `plan.nbytes`.
+* write the plan to `path` and return its size in bytes: `plan.nbytes`, or that of the file.
 """
 
 
@@ -800,9 +801,11 @@ What must hold:
 
 * `target` is one valid ONNX file, weights included; `source` stays as it is;
 * weights and activations are FP16;
-* the int64 inputs stay as they are, and so do all names; the logits are FP16 or FP32;
-* it still computes the same. FP16 ends at 65,504, and the model hides its padding with -3.4e38: whatever does
-  not fit has to become a number that does, and leaves room for the score that is added to it.
+* the int64 inputs stay as they are, the logits are FP16 or FP32; inputs and outputs keep their names (what lies
+  between may be called anything);
+* it still computes the same, and nothing overflows. FP16 ends at 65,504, and the model hides its padding with
+  -3.4e38: whatever does not fit has to become a number that does. To a hidden score, -20 or more is still
+  added, and in a text of nothing but padding all scores are hidden; neither may end in infinity or NaN.
 
 How is up to you: `precision.to_fp16` of this course's library, Microsoft's converter itself
 (`onnxconverter_common.float16`, see what it does with large numbers), or your own walk over the graph.
@@ -1045,6 +1048,8 @@ device memory, large enough for the profile's maximum. Allocate once and use for
 * element type: `trt.nptype(engine.get_tensor_dtype(name))`. Take it from the engine; inputs are int64 here,
   logits FP32 or FP16;
 * `cuda.pagelocked_empty(trt.volume(shape), dtype)` and `cuda.mem_alloc(nbytes)`.
+
+More memory than needed is right too, and which shape the context has afterwards does not matter.
 """
 
 
@@ -1081,19 +1086,22 @@ check("ex1/buffers", allocate_buffers)
 """
 ### TODO 7: one inference (about 15 minutes)
 
-Write the middle of `enqueue(context, buffers, stream, inputs)`, which takes a dictionary of NumPy arrays and
-returns a dictionary of outputs. Its ends are given, with `used(name)`: the part of a tensor's pinned buffer
-that this batch needs, in the shape that the context has for it.
+Write the middle of `enqueue(context, buffers, stream, inputs)`, which takes a dictionary of NumPy arrays, in the
+engine's element types, and returns a dictionary of outputs. Its ends are given, with `used(name)`: the part of a
+tensor's pinned buffer that this batch needs, in the shape that the context has for it.
 
 1. For each input: `context.set_input_shape(name, shape)`. It answers `False` for a shape outside the profile;
    raise a `ValueError` then, or the engine computes with the shape of the last call. Only after that write
    the array into `used(name)` and copy it: `cuda.memcpy_htod_async(device, host, stream)`. Copying the whole
    buffer would move the maximum batch for every small one.
-2. `context.set_tensor_address(name, int(device))` for all tensors.
+2. `context.set_tensor_address(name, int(device))` for all tensors, in each call: the next one may bring other
+   buffers.
 3. `context.execute_async_v3(stream.handle)`; look at what it returns.
 4. For each output: an asynchronous copy into `used(name)`.
 5. `stream.synchronize()`, once, after everything was enqueued. Only now are the results there. The last line
    hands out copies, because the buffers belong to the next call.
+
+One stream is enough. Copies on streams of their own are right as well, if events keep the order.
 """
 
 
@@ -1448,7 +1456,8 @@ inference, host to host, and is done when it returns: the same for PyTorch and T
 
 * Warm up: run each *shape* that occurs at least twice before the clock starts.
 * Then time one batch after the other, from the first again after the last, until `seconds` have passed, and
-  at least 5 in all.
+  at least 5 in all. The clock is the wall's, `time.perf_counter()`. Whether `seconds` are the clock's or the sum
+  of `times` is up to you, and so is whether a round that has begun is finished.
 * Collect `times`, the seconds of each timed batch, and `samples`, the rows in them, each batch with the rows
   that it has. The dictionary at the end is made from these two.
 """
