@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
+
+from .draw import Draw
+from .subject import Gone, Raised, Ref, Subject
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,8 @@ class Check:
         title: a few words for tables and feedback.
         points: what a right answer earns.
         todo: name of the function that the student writes.
-        judge: called with the student's function and a `Report`, in which it notes evidence.
+        judge: notes evidence about the subject's answer in a `Report`, with what `Draw` picks.
+        hints: the second and third hint: the idea, then nearly the call. The first is the failing line's own.
         slow: what takes long, for a line that says so before it starts; empty for quick checks.
     """
 
@@ -25,13 +28,17 @@ class Check:
     title: str
     points: float
     todo: str
-    judge: Callable[[Callable[..., Any], Report], None]
+    judge: Callable[[Subject, Any, Report, Draw], None]
+    hints: tuple[str, str] = ("", "")
     slow: str = ""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that was looked at. `holds` is None where it could not be judged here."""
+    """One thing that was looked at. `holds` is None where it could not be judged here.
+
+    `what` is the same in a check and its twin: nothing that was drawn stands in it.
+    """
 
     what: str
     holds: bool | None
@@ -39,15 +46,30 @@ class Line:
     happened: str = ""
     hint: str = ""
 
+    @property
+    def mark(self) -> str:
+        """✓, ✗, or – for what could not be judged."""
+        return "–" if self.holds is None else "✓" if self.holds else "✗"
+
+    def row(self) -> list[str]:
+        """[mark, what, happened, hint]; the last two are empty where the line holds."""
+        told = ["", ""] if self.holds else [self.happened, "" if self.holds is None else self.hint]
+        return [self.mark, self.what, *told]
+
     def __str__(self) -> str:
         if self.holds is None:
             return f"  –  {self.what}: not judged here ({self.happened})"
-        if self.holds:
-            return f"  ✓  {self.what}"
-        text = f"  ✗  {self.what}"
-        if self.happened:
-            text += f"\n       happened: {self.happened}"
-        return text + (f"\n       hint: {self.hint}" if self.hint else "")
+        text = f"  {self.mark}  {self.what}"
+        return text + (f"\n       happened: {self.happened}" if not self.holds and self.happened else "")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one check: points, lines, and "judged" or "not attempted"."""
+
+    points: float
+    lines: list[Line]
+    status: str
 
 
 class NotAttempted(Exception):
@@ -80,43 +102,96 @@ class Report:
 
     def points(self, total: float) -> float:
         """Points earned of `total`, in proportion where something could not be judged."""
-        skipped = sum(line.weight for line in self.lines if line.holds is None)
-        earned = sum(line.weight for line in self.lines if line.holds)
-        return round(earned * total / (total - skipped), 2) if total > skipped else 0.0
+        return _points(self.lines, total)
 
-    def call(self, what: str, function: Callable[..., Any], *arguments: Any, log: Sequence[str] = ()) -> Any:
+    def call(self, what: str, subject: Subject, function: Ref, *arguments: Any, log: Ref | None = None) -> Ref:
         """Call the student's function. An exception becomes a line with a hint, and stops the check.
 
         Args:
-            log: where TensorRT's errors arrive meanwhile; the first is quoted beside the exception.
+            log: a logger of `subject`; the first error that TensorRT wrote there is quoted beside the exception.
 
         Raises:
             NotAttempted: it raised NotImplementedError.
             Stopped: it raised anything else.
         """
         try:
-            return function(*arguments)
-        except NotImplementedError:
-            raise NotAttempted from None
-        except Exception as error:
-            self.fail(what, words(error) + said(log) + _line_of(error, function), _hint(error))
+            return subject.call(function, *arguments)
+        except Raised as error:
+            if error.kind == "NotImplementedError":
+                raise NotAttempted from None
+            where = f"; in your line: {one_line(error.line)}" if error.line else ""
+            self.fail(what, words(error) + said(errors_of(subject, log)) + where, _hint(error))
 
-    def raises(self, function: Callable[..., Any], *arguments: Any) -> Exception | None:
-        """The exception that the student's function raised, or None."""
+    def raises(self, subject: Subject, function: Ref, *arguments: Any) -> Raised | None:
+        """What the student's function raised, or None."""
         try:
-            function(*arguments)
-        except NotImplementedError:
-            raise NotAttempted from None
-        except Exception as error:
+            subject.call(function, *arguments)
+        except Raised as error:
+            if error.kind == "NotImplementedError":
+                raise NotAttempted from None
             return error
         return None
 
 
-def _line_of(error: BaseException, function: Callable[..., Any]) -> str:
-    """The line of the student's own function that raised, in words; empty where it is not known."""
-    code = getattr(function, "__code__", None)
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if code and frame.filename == code.co_filename]
-    return f"; in your line: {own[-1].line}" if own and own[-1].line else ""
+_BROKEN = (Raised, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+def run(row: Check, subject: Subject, examiner: Any, draw: Draw) -> Verdict:
+    """Judge one check.
+
+    Raises:
+        Gone: the student's process is gone. The errors of a device that is gone pass too.
+    """
+    report = Report()
+    try:
+        row.judge(subject, examiner, report, draw)
+    except NotAttempted:
+        line = Line(f"{row.todo} is written", None, row.points, f"it still raises NotImplementedError in {row.id}")
+        return Verdict(0.0, [line], "not attempted")
+    except Stopped:
+        pass
+    except (Gone, ConnectionError):
+        raise
+    except _BROKEN as error:  # what comes back from a student's function can be anything, and break any line
+        report.expect(
+            "the answer can be examined",
+            False,
+            0.0,
+            words(error) if isinstance(error, Raised) else one_line(f"{type(error).__name__}: {error}"),
+            "what was returned is not of the kind that the task names; compare it with the docstring.",
+        )
+    return Verdict(report.points(row.points), report.lines, "judged")
+
+
+def both(row: Check, visible: Verdict, twin: Verdict) -> tuple[float, list[str]]:
+    """Points of a check and its twin together, and what held in the first and not in the second.
+
+    A line counts where it holds in both; one that could not be judged in either counts neither way.
+    """
+    if "not attempted" in (visible.status, twin.status):
+        return 0.0, [] if visible.status == "not attempted" else ["the same on other inputs"]
+    again = {line.what: line.holds for line in twin.lines}
+    lines = []
+    for line in visible.lines:
+        second = again.get(line.what, False)
+        holds = None if line.holds is None or second is None else line.holds and second
+        lines.append(Line(line.what, holds, line.weight))
+    lost = [line.what for line in visible.lines if line.holds and again.get(line.what, False) is False]
+    # what stopped the twin stands in no line of the visible check
+    known = {line.what for line in visible.lines}
+    lost += [line.what for line in twin.lines if line.holds is False and line.what not in known]
+    return _points(lines, row.points), lost
+
+
+def heading(row: Check, points: float) -> str:
+    """The first line of what a check prints."""
+    return f"{row.id}  {row.title}: {points:g} of {row.points:g} points"
+
+
+def _points(lines: Sequence[Line], total: float) -> float:
+    skipped = sum(line.weight for line in lines if line.holds is None)
+    earned = sum(line.weight for line in lines if line.holds)
+    return round(earned * total / (total - skipped), 2) if total > skipped else 0.0
 
 
 _HINTS = {
@@ -129,16 +204,42 @@ _HINTS = {
 }
 
 
-def _hint(error: Exception) -> str:
-    return _HINTS.get(type(error).__name__, "the message comes from a call in your function; run that line alone.")
+def _hint(error: Raised) -> str:
+    return _HINTS.get(error.kind, "the message comes from a call in your function; run that line alone.")
+
+
+def errors_of(subject: Subject, log: Ref | None) -> list[str]:
+    """The ERROR lines of a subject's logger, as the subject tells them; for quoting, never for judging."""
+    if log is None:
+        return []
+    try:
+        lines = subject.value(subject.get(log, "errors"))
+    except Raised:
+        return []
+    return [line for line in lines[:100] if isinstance(line, str)] if isinstance(lines, list) else []
 
 
 def said(log: Sequence[str]) -> str:
     """The first of TensorRT's error lines, to stand behind what happened; empty where there is none."""
-    return f" (TensorRT said: {' '.join(log[0].split())[:300]})" if log else ""
+    return f" (TensorRT said: {one_line(log[0])})" if log else ""
 
 
-def words(error: BaseException) -> str:
+def words(error: Raised) -> str:
     """An exception in one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+    return one_line(f"{error.kind}: {error.text}" if error.text else error.kind)
+
+
+def one_line(text: str) -> str:
+    """A text as one printable line of at most 300 characters."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split())[:300])
+
+
+def short(value: Any) -> str:
+    """A plain value in a few words."""
+    if hasattr(value, "dtype"):
+        return f"an array of {value.dtype}, shape {list(value.shape)}"
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    if isinstance(value, list | dict) and len(value) > 20:
+        return f"a {type(value).__name__} of {len(value):,} values"
+    return one_line(repr(value))[:120]
