@@ -50,6 +50,7 @@ class Outputs:
         return self._left >= 0
 
     def stream(self, name: str, text: str) -> None:
+        text = _text(text)
         if not text or not self._fits(len(text)):
             return
         last = self.items[-1] if self.items else {}
@@ -75,7 +76,8 @@ class Outputs:
 
     def error(self, kind: str, text: str, lines: list[str]) -> None:
         if self._fits(len(text) + sum(map(len, lines))):
-            self.items.append({"output_type": "error", "ename": kind, "evalue": text, "traceback": lines})
+            lines = [_text(line) for line in lines]
+            self.items.append({"output_type": "error", "ename": _text(kind), "evalue": _text(text), "traceback": lines})
 
     def clear(self, wait: bool) -> None:
         self._clear = wait
@@ -84,7 +86,10 @@ class Outputs:
 
 
 def _text(value: Any) -> str:
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+    """Text that can be sent: half a character (a lone surrogate) becomes a question mark."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return str(value).encode("utf-8", "replace").decode()
 
 
 class _Stream(io.TextIOBase):

@@ -290,7 +290,7 @@ def _runner(plan: bytes) -> Callable[..., np.ndarray]:
 def _raised(error: BaseException, function: Any) -> Raised:
     kinds = tuple(cls.__name__ for cls in type(error).__mro__)
     try:
-        text = " ".join(str(error).split())
+        text = " ".join(str(error).encode("utf-8", "replace").decode().split())
     except Exception:  # an exception's own __str__ is a student's code too
         text = "(its text cannot be read)"
     return Raised(kinds[0], kinds, text[:2000], _line_of(error, function))
