@@ -52,7 +52,8 @@ def row_of(ident: str) -> Check:
     rows = {row.id: row for name in ([part] if part in ASSIGNMENTS else ASSIGNMENTS) for row in table(name).values()}
     if ident in rows:
         return rows[ident]
-    near = difflib.get_close_matches(ident, rows, n=3, cutoff=0.6) or [i for i in rows if rest and i.endswith(rest)]
+    near = [i for i in rows if i.endswith(f"/{rest or part}")]  # the other half is wrong or missing
+    near = near or difflib.get_close_matches(ident if rest else "", rows, n=3)
     meant = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"There are {', '.join(rows)}."
     raise ValueError(f"there is no check {ident!r}. {meant}")
 
@@ -80,8 +81,9 @@ def check(ident: str, subject: Callable[..., Any]) -> float:
     from .report import heading
 
     row = row_of(ident)
-    own = subject.own if stand_ins.is_stand_in(subject) else subject  # type: ignore[attr-defined]
-    if own is None:
+    stands_in = stand_ins.is_stand_in(subject)
+    own = subject.own if stands_in else subject  # type: ignore[attr-defined]
+    if stands_in and own is None:
         raise TypeError(f"{row.todo} is the course's stand-in: the cell that defines yours has not run yet")
     _refuse(row, own)
     if row.slow:
