@@ -1,9 +1,10 @@
-# Each target is one command that also works without make: `python -m helpers <target>` (see README.md).
+# Each target is one command that also works without make: `python -m helpers <target>`, or `python -m helpers grade
+# <command>` (see README.md).
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export EXTRAS TORCH_INDEX
 
-.PHONY: setup lab walkthrough test lint bench doctor clean
+.PHONY: setup lab walkthrough test lint bench doctor release autograde feedback export demo-class corpus clean
 
 setup:  ## make .venv and install what this machine needs (PYTHON=, EXTRAS=, TORCH_INDEX=)
 	@$(PYTHON) -m helpers setup
@@ -25,6 +26,24 @@ bench: setup  ## measure every engine of this machine side by side (ARGS=)
 
 doctor: setup  ## say what this machine has, what fits, and what to do about the rest
 	@python -m helpers doctor
+
+release: setup  ## solutions/ -> notebooks/, and a bundle for students (ASSIGNMENT=)
+	@python -m helpers grade release $(ASSIGNMENT)
+
+autograde: setup  ## grade a class (ASSIGNMENT=ex1_distilbert, ARGS= as --submitted PATH --workers N)
+	@python -m helpers grade class $(ASSIGNMENT) $(ARGS)
+
+feedback: setup  ## write the class's feedback pages (ASSIGNMENT=)
+	@python -m helpers grade feedback $(ASSIGNMENT) $(ARGS)
+
+export: setup  ## write grades.csv, or fill Canvas's own (ASSIGNMENT=, FORMAT=canvas FILE= COLUMN=)
+	@python -m helpers grade export $(ASSIGNMENT) --format "$(FORMAT)" --file "$(FILE)" --column "$(COLUMN)" $(ARGS)
+
+demo-class: setup  ## grade six made-up students, and compare with what is expected
+	@python -m helpers grade demo $(ARGS)
+
+corpus: setup  ## judge the corpus of right and wrong answers (ARGS=)
+	@python -m helpers grade corpus $(ARGS)
 
 clean:  ## delete what the commands made, but not .venv (python -m helpers clean --all takes it too)
 	@$(PYTHON) -m helpers clean

@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     setup.add_argument(
         "--extras",
         default=os.environ.get("EXTRAS") or None,
-        help="what to install besides the base, as in cpu,rtx,dev (default: EXTRAS, else by the machine)",
+        help="what to install besides the base, as in cpu,rtx,grade,dev (default: EXTRAS, else by the machine)",
     )
     setup.add_argument(
         "--torch-index",
@@ -97,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     extract = command("extract-plan", _extract_plan, "write NVIDIA's own bytes out of a simulator's plan")
     extract.add_argument("plan", help="a plan file")
     extract.add_argument("out", help="the file to write")
+    command("grade", _grade, "release assignments, grade a class (python -m helpers grade --help)", passes_on=True)
     clean = command("clean", _clean, "delete what the commands made")
     clean.add_argument("--all", action="store_true", help=".venv too")
     return parser
@@ -188,6 +189,13 @@ def _extract_plan(options: argparse.Namespace) -> int:
         return _fail(str(error))
     print("{}: {:,} bytes".format(options.out, Path(options.out).stat().st_size))
     return 0
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from helpers.grading import commands
+
+    _share_cores()
+    return commands.main(options.rest)
 
 
 def _clean(options: argparse.Namespace) -> int:

@@ -44,7 +44,8 @@ def main(extras: str | None = None, torch_index: str | None = None, here: bool =
     """Set up `root`. Returns 0 when all is installed, 1 after an explained failure, 130 when interrupted.
 
     `extras` is as in "cpu,rtx,grade,dev", `torch_index` the URL of the index that torch alone is taken from; with
-    None, both are what the last set-up used, else chosen. With `here` the running Python is installed into, not `.venv`.
+    None, both are what the last set-up used, else chosen. With `here` the running Python is installed into, not
+    `.venv`.
     """
     try:
         check_python()

@@ -27,8 +27,18 @@ CONSTRAINTS = {
     if line and not line.startswith("#")
     for requirement in [Requirement(line)]
 }
-COMMANDS = ("setup", "doctor", "walkthrough", "lab", "test", "lint", "bench", "overhead", "extract-plan", "clean")
-TARGETS = ("setup", "lab", "walkthrough", "test", "lint", "bench", "doctor", "clean")
+COMMANDS = ("setup", "doctor", "walkthrough", "lab", "test", "lint", "bench", "overhead", "extract-plan", "grade", "clean")
+GRADE = ("release", "class", "notebook", "explain", "feedback", "export", "demo", "corpus")
+# target -> command of `python -m helpers`
+GRADING = {
+    "release": "grade release",
+    "autograde": "grade class",
+    "feedback": "grade feedback",
+    "export": "grade export",
+    "demo-class": "grade demo",
+    "corpus": "grade corpus",
+}
+TARGETS = ("setup", "lab", "walkthrough", "test", "lint", "bench", "doctor", *GRADING, "clean")
 
 
 def tracked_files() -> list[Path]:
@@ -110,7 +120,7 @@ def test_make_has_the_targets_and_each_is_one_plain_command() -> None:
     assert tuple(rules) == TARGETS
     for target, (needs, recipe) in rules.items():
         assert len(recipe) == 1, target
-        assert re.match(rf"@(python|\$\(PYTHON\)) -m helpers {target}\b", recipe[0]), recipe
+        assert re.match(rf"@(python|\$\(PYTHON\)) -m helpers {GRADING.get(target, target)}\b", recipe[0]), recipe
         if target not in ("setup", "clean"):
             assert needs == ["setup"]  # each works alone in a fresh clone
 
@@ -131,6 +141,14 @@ def test_make_takes_the_environments_python_first() -> None:
 def test_each_command_is_there(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
+    assert ended.value.code == 0
+    assert re.search(rf"^ +{command}\b", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", GRADE)
+def test_each_command_of_the_group_is_there(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["grade", "--help"])
     assert ended.value.code == 0
     assert re.search(rf"^ +{command}\b", capsys.readouterr().out, re.MULTILINE)
 
@@ -278,6 +296,8 @@ def test_commands_in_the_documents_exist() -> None:
             assert target in TARGETS, f"{path.name}: make {target}"
         for command in re.findall(r"-m helpers ([a-z][a-z-]*)", code):
             assert command in COMMANDS, f"{path.name}: python -m helpers {command}"
+        for command in re.findall(r"-m helpers grade ([a-z]+)", code):
+            assert command in GRADE, f"{path.name}: python -m helpers grade {command}"
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -1,0 +1,109 @@
+"""How much the answers of a submission look like the reference and like those of others: a hint that changes no points.
+
+Each TODO cell becomes a list of tokens in which all names but attributes are alike, so that renaming, comments and
+layout change nothing. Two submissions are compared by the runs of four tokens that they share (Dice coefficient, times
+100), cell by cell, without what the release gives. Short tasks have few right forms: a high figure proves nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import keyword
+import tokenize
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+LENGTH = 4
+_SKIPPED = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER}
+
+
+def tokens(source: str) -> list[str]:
+    """The tokens of Python source without comments; attributes and words of Python stay, other names become `n`."""
+    found: list[str] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type in _SKIPPED:
+                continue
+            if token.type == tokenize.NAME and not keyword.iskeyword(token.string):
+                found.append(token.string if found[-1:] == ["."] else "n")
+            elif token.type in (tokenize.INDENT, tokenize.DEDENT):
+                found.append("<" if token.type == tokenize.INDENT else ">")
+            elif token.type == tokenize.STRING:
+                found.append("s")
+            else:
+                found.append(token.string)
+    except (tokenize.TokenError, SyntaxError, ValueError):
+        found += source.split()[len(found) :]
+    return found
+
+
+def grams(cells: Mapping[str, str], given: Mapping[str, str]) -> Counter[tuple[str, ...]]:
+    """The n-grams of a submission's answers; what the release gives already is not counted."""
+    total: Counter[tuple[str, ...]] = Counter()
+    for name, source in cells.items():
+        mine, theirs = _grams(source), _grams(given.get(name, ""))
+        total.update({(name, *gram): count for gram, count in (mine - theirs).items()})
+    return total
+
+
+def _grams(source: str) -> Counter[tuple[str, ...]]:
+    found = tokens(source)
+    return Counter(tuple(found[i : i + LENGTH]) for i in range(len(found) - LENGTH + 1))
+
+
+def alike(one: Counter[tuple[str, ...]], other: Counter[tuple[str, ...]]) -> float:
+    """Dice coefficient of two collections, 0 to 100; 0 where both are empty."""
+    both = sum(one.values()) + sum(other.values())
+    return round(200 * sum((one & other).values()) / both, 1) if both else 0.0
+
+
+def compare(submissions: Mapping[str, Path], release: Any, reference: Path | None) -> dict[str, dict[str, Any]]:
+    """By student: `reference` (0 to 100, None without solutions/), and the `nearest` other student with `other`."""
+    given = {cell.id: cell.source for cell in release.cells if cell.id.startswith("todo-") and cell.cell_type == "code"}
+    found = {student: grams(_answers(path, given), given) for student, path in submissions.items()}
+    solved = grams(_solved(reference, given), given) if reference else None
+    result: dict[str, dict[str, Any]] = {}
+    for student, mine in found.items():
+        others = {name: alike(mine, theirs) for name, theirs in found.items() if name != student}
+        nearest = max(others, key=lambda name: (others[name], name), default=None)
+        result[student] = {
+            "reference": None if solved is None else alike(mine, solved),
+            "nearest": nearest if nearest and others[nearest] > 0 else None,
+            "other": others[nearest] if nearest else 0.0,
+        }
+    return result
+
+
+def words(similar: Mapping[str, Any]) -> str:
+    """The hint in the class table."""
+    parts = []
+    if similar.get("reference") is not None:
+        parts.append(f"{similar['reference']:.0f} % like the reference")
+    if similar.get("nearest"):
+        parts.append(f"{similar['other']:.0f} % like {similar['nearest']}")
+    return ", ".join(parts)
+
+
+def _answers(path: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """The first cell of each TODO in a submission; nothing where the file cannot be read."""
+    from .merge import key_of, source_of
+
+    try:
+        cells = json.loads(path.read_bytes())["cells"]
+        found: dict[str, str] = {}
+        for cell in cells:
+            if isinstance(cell, dict) and key_of(cell) in given:
+                found.setdefault(key_of(cell), source_of(cell)[:100_000])
+        return found
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+def _solved(reference: Path, given: Mapping[str, str]) -> dict[str, str]:
+    import jupytext
+
+    cells = {tag: cell.source for cell in jupytext.read(reference).cells for tag in cell.metadata.get("tags", [])}
+    return {name: cells[name] for name in given if name in cells}

@@ -1,0 +1,184 @@
+"""Releases: what a tag makes of a cell, what is refused, that the same source gives the same bytes, and the bundle."""
+
+from __future__ import annotations
+
+import subprocess
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+
+from helpers.grading import release
+
+ROOT = release.ROOT
+CHECKS = {"ex1/twice": SimpleNamespace(points=4)}
+SOURCE = '''# %% [markdown] tags=["title"]
+# # A course
+
+# %% tags=["imports"]
+from helpers.grading import check
+
+# %% [markdown] tags=["todo-twice-text"]
+# ### TODO 1: twice
+
+# %% tags=["todo-twice"]
+def twice(x):
+    """Two times x."""
+    ### BEGIN SOLUTION
+    return 2 * x
+    ### END SOLUTION
+
+# %% tags=["check-twice"]
+check("ex1/twice", twice)
+
+# %% [markdown] tags=["question-1"]
+# **1. Why?**
+
+# %% [markdown] tags=["answer-1"]
+# Because.
+
+# %% [markdown] tags=["guide-1"]
+# *Marking guide, 3 points.* 1: a reason.
+
+# %% tags=["free-last"]
+def free():
+    ### BEGIN SOLUTION
+    print("secret")
+    ### END SOLUTION
+'''
+
+
+def write(folder: Path, text: str = SOURCE) -> Path:
+    path = folder / "solutions" / "ex0" / "ex0.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return release.generate(write(tmp_path_factory.mktemp("course")), CHECKS)
+
+
+def test_tags_become_ids_and_nbgraders_metadata(released: str) -> None:
+    notebook = nbformat.reads(released, as_version=4)
+    nbformat.validate(notebook)
+    assert [cell.id for cell in notebook.cells] == [
+        *("title", "imports", "todo-twice-text", "todo-twice", "check-twice", "question-1", "answer-1", "free-last")
+    ]
+    facts = {cell.id: cell.metadata.get("nbgrader", {}) for cell in notebook.cells}
+    kinds = {name: (f.get("grade"), f.get("solution"), f.get("locked"), f.get("points")) for name, f in facts.items()}
+    assert kinds["todo-twice"] == (False, True, False, None)
+    assert kinds["check-twice"] == (True, False, True, 4.0)
+    assert kinds["question-1"] == (False, False, True, None)
+    assert kinds["answer-1"] == (True, True, False, 3.0)
+    assert kinds["free-last"] == (False, True, False, None)
+    assert kinds["title"] == (None, None, None, None)
+    assert all(cell.metadata.tags == [cell.id] for cell in notebook.cells)
+    check = next(cell for cell in notebook.cells if cell.id == "check-twice")
+    assert check.metadata.editable is False and check.metadata.deletable is False
+
+
+def test_solutions_guides_and_outputs_are_gone(released: str) -> None:
+    for word in ("return 2 * x", "secret", "Because", "Marking guide", "SOLUTION"):
+        assert word not in released
+    notebook = nbformat.reads(released, as_version=4)
+    cells = {cell.id: cell for cell in notebook.cells}
+    assert cells["todo-twice"].source.endswith("    # YOUR CODE HERE\n    raise NotImplementedError()")
+    assert cells["answer-1"].source == "YOUR ANSWER HERE"
+    assert all(not cell.outputs and cell.execution_count is None for cell in cells.values() if "outputs" in cell)
+
+
+def test_the_same_source_gives_the_same_bytes(released: str, tmp_path: Path) -> None:
+    assert release.generate(write(tmp_path), CHECKS) == released
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('check("ex1/twice", twice)', 'check("ex1/twice", twice); print(1)', "cell check-twice: .* no grade cell"),
+        ('check("ex1/twice", twice)', 'x = check("ex1/twice", twice)', "cell check-twice: .* no grade cell"),
+        ('check("ex1/twice", twice)', 'check("ex1/twice", lambda x: 2)', "cell check-twice: .* no grade cell"),
+        ('check("ex1/twice", twice)', 'check("ex1/twice", subject=twice)', "cell check-twice: .* no grade cell"),
+        ('check("ex1/twice", twice)', 'check("ex1/twice", twice)  # 1', "cell check-twice: .* no grade cell"),
+        (
+            'check("ex1/twice", twice)',
+            'check("ex1/thrice", twice)',
+            "check-twice: .* no 'ex1/thrice'; it has ex1/twice",
+        ),
+        ('check("ex1/twice", twice)', 'check("ex1/twice", thrice)', "check-twice: no TODO cell above defines 'thrice'"),
+        ('tags=["todo-twice"]', "", "cell 4 .* expected exactly one"),
+        ('tags=["todo-twice"]', 'tags=["todo-twice", "more"]', "cell 4 .* expected exactly one"),
+        ('tags=["imports"]', 'tags=["Imports!"]', "cell 2: the tag 'Imports!' cannot be an id"),
+        ('tags=["imports"]', 'tags=["title"]', "cell title: 2 cells have this tag"),
+        ('    ### END SOLUTION\n\n# %% tags=["check', '\n# %% tags=["check', "cell todo-twice: .* not closed"),
+        ("    ### BEGIN SOLUTION\n    return", "    # BEGIN SOLUTION\n    return", "cell todo-twice: .* not closed"),
+        ("*Marking guide, 3 points.* 1: a", "*Marking guide.* A", "cell guide-1: points missing"),
+        ('tags=["guide-1"]', 'tags=["guide-2"]', "cell answer-1: no points, because there is no cell guide-1"),
+        ('# %% tags=["todo-twice"]', '# %% tags=["other"]', "cell other: a solution's region outside a todo"),
+        ("# Because.", "# ### BEGIN SOLUTION\n# x\n# ### END SOLUTION", "cell answer-1: a solution's region outside"),
+        ('# %% [markdown] tags=["question-1"]', '# %% tags=["question-1"]', "cell question-1 is code, expected text"),
+        ("def twice(x):", "def twice(x:", "cell todo-twice: line 1 is no Python"),
+        ('check("ex1/twice", twice)\n', "", "cell check-twice: '' is no grade cell"),
+        ('# %% tags=["check-twice"]\ncheck("ex1/twice", twice)\n', "", "no cell checks ex1/twice"),
+    ],
+)
+def test_what_is_refused_is_named(before: str, after: str, said: str, tmp_path: Path) -> None:
+    assert before in SOURCE
+    with pytest.raises(release.ReleaseError, match=said):
+        release.generate(write(tmp_path, SOURCE.replace(before, after)), CHECKS)
+
+
+def test_an_id_is_checked_once(tmp_path: Path) -> None:
+    again = SOURCE + '\n# %% tags=["check-again"]\ncheck("ex1/twice", twice)\n'
+    with pytest.raises(release.ReleaseError, match="cell check-again: 'ex1/twice' is checked twice"):
+        release.generate(write(tmp_path, again), CHECKS)
+
+
+def test_an_assignment_without_checks_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path)
+    assert release.main(root=tmp_path) == 1
+    assert "there are no checks for ex0, expected helpers/grading/checks/ex0.py" in capsys.readouterr().out
+
+
+# --- the course's own release ---
+
+
+def assignments() -> list[str]:
+    return sorted(path.parent.name for path in (ROOT / "solutions").glob("ex*/ex*.py"))
+
+
+@pytest.mark.parametrize("assignment", assignments())
+def test_notebooks_is_what_solutions_generates(assignment: str) -> None:
+    source = ROOT / "solutions" / assignment / f"{assignment}.py"
+    committed = ROOT / "notebooks" / assignment / f"{assignment}.ipynb"
+    same = committed.is_file() and committed.read_text(encoding="utf-8") == release.generate(source)
+    assert same, f"{committed.relative_to(ROOT)} is not what solutions/ generates: make release, and commit it"
+
+
+def test_the_release_names_the_modules_that_are_its_answers() -> None:
+    for assignment in assignments():
+        path = ROOT / "notebooks" / assignment / f"{assignment}.ipynb"
+        answers = nbformat.read(path, as_version=4).metadata.course.answers
+        assert answers and set(answers.values()) <= set(release.table(assignment))
+        for module in answers:
+            assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+
+
+def test_the_bundle_has_no_answers_and_is_the_same_each_time(tmp_path: Path) -> None:
+    if subprocess.run(["git", "rev-parse"], cwd=ROOT, capture_output=True).returncode:
+        pytest.skip("not a git checkout")
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", "--no-hardlinks", str(ROOT), str(clone)], check=True)
+    first = release.write_bundle(clone).read_bytes()
+    path = release.write_bundle(clone)
+    assert path.read_bytes() == first
+    with zipfile.ZipFile(path) as zipped:
+        names = [name.partition("/")[2] for name in zipped.namelist()]
+    assert not [name for name in names if name.startswith(("solutions/", "tests/", ".ci/", ".git/"))]
+    assert not [name for name in names if name.startswith("docs/ex1")]
+    for needed in ("Makefile", "helpers/grading/check.py", "notebooks/ex1_distilbert/ex1_distilbert.ipynb", "LICENSE"):
+        assert needed in names
+    assert any(name.startswith("helpers/grading/stand_ins/") for name in names)
