@@ -151,8 +151,12 @@ class _HostMemory:
         self.nbytes = nbytes
         self.fd = -1
         if shared:  # another process maps it too
-            self.fd = os.memfd_create("pinned")
+            import fcntl  # Unix has it
+
+            self.fd = os.memfd_create("pinned", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             os.ftruncate(self.fd, nbytes)
+            # its size stays: were it cut off there, an access here would end this process
+            fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         self.data = np.frombuffer(mmap.mmap(self.fd, nbytes), np.uint8)
         self.downloads: dict[int, _CopyToHost] = {}
         self.uploads: dict[int, _Operation] = {}
@@ -643,6 +647,10 @@ class Device(Releasing):
                 raise DeviceError(
                     "CUDA_ERROR_INVALID_VALUE", f"a pinned allocation of {nbytes} bytes; expected at least 1"
                 )
+            in_use = sum(memory.nbytes for memory in self._host.values())
+            if in_use + nbytes > self.memory:  # some limit must be, or another process could take all of a machine
+                detail = f"pinned memory of {nbytes:,} bytes; {in_use:,} of at most {self.memory:,} are in use"
+                raise DeviceError("CUDA_ERROR_OUT_OF_MEMORY", detail)
             ident = next(self._ids)
             try:
                 self._host[ident] = _HostMemory(ident, nbytes, self.shared)

@@ -28,6 +28,8 @@ __all__ = ["METHODS", "ChildDevice", "InProcessDevice", "ProtocolError", "Remote
 
 # A plan of a full-size model is 0.6 GB; a full record is 50,000 events of 18 fields.
 LIMITS = Limits(nbytes=1 << 31, values=4_000_000)
+# What a graded program may send at once: the small models' plans are a few megabytes.
+INHERITED_LIMITS = Limits(nbytes=64 << 20, values=1_200_000)
 _CLOSED = (
     "the device's process has ended. Restart the kernel, or take a new device: backend.activate(transport='child')."
 )
@@ -84,23 +86,27 @@ class RemoteDevice(Releasing):
     Args:
         connection: a Unix socket whose other end is served by `serve`. It is closed with the device.
         methods: those that the other end answers.
+        limits: of one message, the other end's.
 
     Raises:
         DeviceError: what the device refused, and when its process has ended.
     """
 
-    def __init__(self, connection: socket.socket, methods: Methods = METHODS) -> None:
+    def __init__(
+        self, connection: socket.socket, methods: Methods = METHODS, limits: Limits = INHERITED_LIMITS
+    ) -> None:
         super().__init__()
         self._socket = connection
         self._methods = methods
+        self._limits = limits
 
     def _call(self, method: str, arguments: tuple[Any, ...]) -> Any:
         if self._released:
             self._drain()
         try:
             with self._lock, _whole_message():
-                send(self._socket, [method, arguments], LIMITS)
-                reply = receive(self._socket, LIMITS)
+                send(self._socket, [method, arguments], self._limits)
+                reply = receive(self._socket, self._limits)
         except ProtocolError as error:  # of `send`: nothing has left this process
             raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{method}: {error}") from None
         except (OSError, EOFError):
@@ -160,7 +166,7 @@ class ChildDevice(RemoteDevice):
                 start_new_session=True,  # Ctrl-C in a terminal goes to the whole group: it is not the device's affair
                 env={**os.environ, "PYTHONPATH": path},
             )
-        super().__init__(ours, ALL_METHODS)  # nobody else uses it: the checks of a notebook may ask it everything
+        super().__init__(ours, ALL_METHODS, LIMITS)  # nobody else uses it: a notebook's checks may ask it everything
 
     def close(self) -> None:
         """End the child process; safe to call twice."""
