@@ -58,6 +58,9 @@ def row_of(ident: str) -> Check:
     raise ValueError(f"there is no check {ident!r}. {meant}")
 
 
+find = row_of
+
+
 def check(ident: str, subject: Callable[..., Any]) -> float:
     """Judge a function by what it does, print a line for each point, and return the points.
 

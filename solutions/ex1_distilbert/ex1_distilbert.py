@@ -39,7 +39,7 @@ the last cell. Figures in the text come from a cell that you can run; a name in 
 
 # %% [markdown] tags=["checks-text"]
 """
-### How your functions are checked
+## How your functions are checked
 
 Behind each of the eight stands a check, `check("ex1/export", export_onnx)`. It judges what your function does,
 never how it is written, and says in a line for each point what was expected and what happened instead. If you
