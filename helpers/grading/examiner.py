@@ -307,7 +307,7 @@ def _strongly_typed(trt: Any) -> int:
 
 
 def _logger(trt: Any) -> Any:
-    class Quiet(trt.ILogger):  # type: ignore[name-defined,misc]
+    class Quiet(trt.ILogger):
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.errors: list[str] = []

@@ -14,7 +14,7 @@ import logging
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -488,7 +488,7 @@ def _parse(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> 
         "no exception: the function returned as if the file were good" if error is None else "the good file failed",
         "parser.parse returns False; look at it and raise.",
     )
-    unknown = _unknown_operator(draw)
+    unknown = _unsupported(draw)
     reason = examiner.parse_error(unknown)
     error = report.raises(subject, answer, subject.new("tensorrt.Builder", logger), path(files[2], unknown), logger)
     happened = "no exception" if error is None else words(error) if parsed else "the good file failed"
@@ -500,7 +500,7 @@ def _parse(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> 
         "the text should hold parser.get_error(0).desc().",
     )
     report.expect(
-        "and names the file",
+        "the error says which file it was",
         error is not None and files[2] in error.text and parsed,
         0.25,
         happened,
@@ -528,13 +528,19 @@ def _cut(examiner: Examiner, onnx: bytes, draw: Draw) -> bytes:
             return part
 
 
-def _unknown_operator(draw: Draw) -> bytes:
+def _unsupported(draw: Draw) -> bytes:
+    """A model whose third node no parser takes; what NVIDIA's says of it quotes the drawn word."""
     import onnx
 
-    operator = "".join(word.capitalize() for word in _names(draw, "parse: operator", 2)).replace("_", "")
+    (word,) = _names(draw, "parse: word", 1)
     model = onnx.parser.parse_model(f"""
-        <ir_version: 10, opset_import: ["" : 20, "course" : 1]>
-        broken (float[n] x) => (float[n] y) {{ y = course.{operator} (x) }}""")
+        <ir_version: 10, opset_import: ["" : 20]>
+        broken (float[n] x) => (float[n] y) {{
+            twice = Add (x, x)
+            square = Mul (twice, x)
+            bent = Gelu <approximate = "{word}"> (square)
+            y = Mul (bent, x)
+        }}""")
     return bytes(model.SerializeToString())
 
 
@@ -549,8 +555,6 @@ def _profiles(subject: Subject, examiner: Examiner, report: Report, draw: Draw) 
     count = int(draw("profile: inputs").integers(2, 4))
     model, (smallest, usual, largest) = _sum(draw, "profile", count), _range(draw, "profile")
     ground = _ground(subject, model)
-    # a profile that is there already, for other shapes: the index of the next is not 0
-    _add_profile(subject, ground.builder, ground.config, model.inputs, ((40, 40), (41, 41), (42, 42)))
     answer = subject.answer()
     index = report.call(
         "a profile is added",
@@ -567,7 +571,7 @@ def _profiles(subject: Subject, examiner: Examiner, report: Report, draw: Draw) 
     data = _built(subject, ground.builder, ground.network, ground.config)
     facts = examiner.plan(data, True) if data else {}
     problem = _of_model(facts, model) if data else "the build returned None" + said(errors_of(subject, ground.logger))
-    added = facts.get("profiles", [])[1:]
+    added = facts.get("profiles", [])
     built = report.expect(
         "every input of the network is in the profile, and the network builds with it",
         not problem and bool(added),
@@ -591,18 +595,24 @@ def _profiles(subject: Subject, examiner: Examiner, report: Report, draw: Draw) 
         f"made for {short(best)}, asked for {usual}" if built else "not built",
         "the usual shape is the second of the three.",
     )
+    # a config that has a profile already, for other shapes: the index of the next is not 0
     second = _ground(subject, model)
-    error = report.raises(subject, answer, second.builder, second.config, second.network, largest, usual, smallest)
-    told = _told(subject, index)
-    right = type(told) is int and 1 <= told <= len(added)
+    _add_profile(subject, second.builder, second.config, model.inputs, ((40, 40), (41, 41), (42, 42)))
+    of_second = (answer, second.builder, second.config, second.network)
+    told = [_told(subject, index)]
+    try:
+        told.append(_told(subject, subject.call(*of_second, smallest, usual, largest)))
+    except Raised as raised:
+        told.append(_Odd(words(raised)))
+    error = report.raises(subject, *of_second, largest, usual, smallest)
+    right = all(type(i) is int for i in told) and 0 <= told[0] < len(added) and 1 <= told[1] <= len(added)
+    happened = f"{short(told[0])} was returned for the first profile, {short(told[1])} where there was one already; "
+    happened += f"the refused one: {words(error) if error else 'no exception'}"
     report.expect(
         "the index is returned, and a profile that TensorRT refuses (smallest above largest) raises a ValueError",
         built and right and error is not None and "ValueError" in error.kinds,
         0.5,
-        f"{short(told)} was returned for the second profile of the config; the refused one: "
-        + (words(error) if error else "no exception")
-        if built
-        else "not built",
+        happened if built else "not built",
         "add_optimization_profile returns the index, and -1 where it refuses: compare with < 0, return it otherwise.",
     )
 
@@ -648,7 +658,8 @@ def _build(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> 
     data = subject.read("good.plan")
     facts = examiner.plan(data or b"", True)
     problem = "there is no file at the given path" if data is None else _of_model(facts, model)
-    if not problem and not any(_inside(shapes[1], p.get(model.inputs[0], [[]] * 3)) for p in facts["profiles"]):
+    profiles = [profile[model.inputs[0]] for profile in facts["profiles"] if model.inputs[0] in profile]
+    if not problem and not any(_inside(shapes[1], profile) for profile in profiles):
         problem = "the plan was built with another profile than the config's"
     good = report.expect(
         "the file holds a plan that the runtime takes",
@@ -725,10 +736,11 @@ def _encoder(draw: Draw) -> _Model:
             turned = Transpose <perm = [0, 2, 1]> (key)
             products = MatMul (query, turned)
             scaled = Mul (products, scale)
+            shifted = Sub (scaled, shift)
             wide = Unsqueeze ({mask}, one)
             keep = Cast <to = 9> (wide)
             hidden = Where (keep, zero, lowest)
-            masked = Add (scaled, hidden)
+            masked = Add (shifted, hidden)
             attention = Softmax <axis = -1> (masked)
             value = MatMul (x, w_value)
             mixed = MatMul (attention, value)
@@ -737,10 +749,13 @@ def _encoder(draw: Draw) -> _Model:
             pooled = Gather <axis = 1> (normal, first)
             {scores} = Gemm (pooled, w_out, b_out)
         }}"""
-    square = {name: random.normal(size=(width, width)) / math.sqrt(width) for name in ("w_query", "w_key", "w_value")}
+    square: dict[str, Any] = {
+        name: random.normal(size=(width, width)) / math.sqrt(width) for name in ("w_query", "w_key", "w_value")
+    }
     weights = square | {
         "table": random.normal(size=(words, width)),
         "scale": 1 / math.sqrt(width),
+        "shift": random.uniform(24, 30),  # every score is about -27: a mask of -65,504 has no room for it
         "zero": 0.0,
         "lowest": np.finfo(np.float32).min,  # as exporters write it
         "gamma": 1 + 0.1 * random.normal(size=width),
@@ -769,7 +784,7 @@ def _fp16(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> N
     kinds = {name: kind for name, (kind, _) in facts["inputs"].items()}
     results = {name: kind for name, (kind, _) in facts["outputs"].items()}
     whole = report.expect(
-        "one file, with the inputs and outputs of the source; integer inputs stay int64",
+        "int64 inputs and the outputs keep their names, in one file",
         kinds == {tokens: "INT64", mask: "INT64"}
         and set(results) == set(model.outputs)
         and set(results.values()) <= {"FLOAT16", "FLOAT"}
@@ -778,22 +793,21 @@ def _fp16(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> N
         "weights in another file" if facts["external"] else f"inputs {short(kinds)}, outputs {short(results)}",
         "convert floats alone; FP16 holds no token number above 2,048 exactly.",
     )
-    held = facts["initializers"]
+    held, products = facts["initializers"], facts["products"]
     half, full = held.get("FLOAT16", 0), held.get("FLOAT", 0) + held.get("DOUBLE", 0)
-    small = report.expect(
-        "the weights are FP16",
-        half > 0 and full <= half / 4,
-        0.5,
-        f"{half:,} bytes in FP16, {full:,} in FP32" + (" outside" if facts["external"] else ""),
-        "each floating initializer becomes float16, half as many bytes.",
-    )
-    products, plan = facts["products"], _taken(examiner, data, model, draw)
+    plan = _taken(examiner, data, model, draw) if whole else "not built"
     computes = report.expect(
-        "it computes in FP16, and TensorRT builds it",
-        products.get("FLOAT16", 0) > 0 and set(products) <= {"FLOAT16", "UNDEFINED"} and not plan,
-        0.5,
-        plan or f"results of its matrix products: {short(products)}",
-        "casts around FP32 products give FP32 arithmetic: activations must be float16 too.",
+        "weights and activations are FP16, and TensorRT builds it",
+        half > 0
+        and full <= half / 4
+        and products.get("FLOAT16", 0) > 0
+        and set(products) <= {"FLOAT16", "UNDEFINED"}
+        and not plan,
+        1.0,
+        f"{half:,} bytes of weights in FP16, {full:,} in FP32; matrix products by their result: {short(products)}"
+        + (f"; {plan}" if plan else ""),
+        "casts around FP32 products give FP32 arithmetic: weights and activations become float16, casts stand at the"
+        " ends at most.",
     )
     shape = (int(random.integers(4, 8)), int(random.integers(6, 12)))
     feeds = {tokens: random.integers(0, 20, shape), mask: (random.random(shape) < 0.7).astype(np.int64)}
@@ -802,13 +816,15 @@ def _fp16(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> N
     feeds[mask][empty] = 0
     rows = [i for i in range(shape[0]) if i != empty]
     wanted = examiner.run_onnx(model.onnx, feeds, RUNTIME)["outputs"][model.outputs[0]]
-    reply = examiner.run_onnx(data, feeds, TRUE_FP16) if whole else {"problem": "not run", "outputs": {}}
+    reply: Facts = {"problem": "not run", "outputs": {}}
+    if whole:
+        reply = examiner.run_onnx(data, feeds, TRUE_FP16)
     got = reply["outputs"].get(model.outputs[0])
     fits = isinstance(got, np.ndarray) and got.shape == wanted.shape
     problem = differs(got[rows], wanted[rows], 0.03) if fits else differs(got, wanted, 0.03)
-    true = small and computes
+    true = whole and computes
     close = report.expect(
-        "in true FP16 arithmetic its results are those of FP32 but for rounding",
+        "the same answers as FP32 but for rounding, in true FP16 arithmetic",
         true and not problem,
         1.0,
         f"{problem}; {reply['problem']}".strip("; ") if true else "it does not compute in FP16",
@@ -816,11 +832,12 @@ def _fp16(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> N
     )
     nan = int((~np.isfinite(got)).sum()) if fits else wanted.size
     report.expect(
-        "and a text that is all padding stays finite",
+        "finite also for a text that is all padding",
         close and nan == 0,
         0.5,
         f"{nan} results are NaN or infinite; {reply['problem']}" if true else "it does not compute in FP16",
-        "-3.4e38, which hides padding, becomes -infinity in FP16. Clip constants to what FP16 holds (65,504).",
+        "-3.4e38, which hides padding, becomes -infinity in FP16, and -65,504 with a score added to it too. Clip such"
+        " constants to some -10,000.",
     )
 
 
@@ -836,15 +853,16 @@ def _taken(examiner: Examiner, data: bytes, model: _Model, draw: Draw) -> str:
 # --- ex1/buffers ----------------------------------------------------------------------------------------------------
 
 
-def _tensors(draw: Draw) -> _Model:
-    """int64, int32 and float32 inputs -> float16 [batch] and float32 [batch, sequence, width]."""
-    tokens, gate, weights, score, detail = _names(draw, "buffers", 5)
-    width = int(draw("buffers: width").integers(2, 5))
+def _tensors(draw: Draw, width: int) -> _Model:
+    """int64, int64, int32 and float32 inputs -> float16 [batch] and float32 [batch, sequence, width]."""
+    tokens, mask, gate, weights, score, detail = _names(draw, "buffers", 6)
     text = f"""
-        tensors (int64[batch, sequence] {tokens}, int32[batch, sequence] {gate}, float[batch, sequence] {weights})
+        tensors (int64[batch, sequence] {tokens}, int64[batch, sequence] {mask}, int32[batch, sequence] {gate},
+                 float[batch, sequence] {weights})
             => (float16[batch] {score}, float[batch, sequence, {width}] {detail}) {{
             last = Constant <value_ints = [-1]> ()
-            a = Cast <to = 1> ({tokens})
+            kept = Mul ({tokens}, {mask})
+            a = Cast <to = 1> (kept)
             b = Cast <to = 1> ({gate})
             product = Mul (a, b)
             numbers = Mul (product, {weights})
@@ -854,15 +872,18 @@ def _tensors(draw: Draw) -> _Model:
             {detail} = Mul (column, factor)
         }}"""
     factor = draw("buffers: factor").normal(size=width).astype(np.float32)
-    dtypes = {tokens: "int64", gate: "int32", weights: "float32", score: "float16", detail: "float32"}
-    return _Model(_serialized(text, {"factor": factor}), (tokens, gate, weights), (score, detail), dtypes)
+    dtypes = {tokens: "int64", mask: "int64", gate: "int32", weights: "float32", score: "float16", detail: "float32"}
+    return _Model(_serialized(text, {"factor": factor}), (tokens, mask, gate, weights), (score, detail), dtypes)
 
 
 def _buffers(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> None:
-    model, shapes = _tensors(draw), _range(draw, "buffers")
-    rows, length = shapes[2]
     width = int(draw("buffers: width").integers(2, 5))
-    sizes = [rows * length] * 3 + [rows, rows * length * width]
+    model, shapes = _tensors(draw, width), _range(draw, "buffers")
+    if shapes[2][0] > shapes[2][1]:  # the batch is the shorter axis: who takes every axis for it gets too little
+        (a, b), (c, d), (e, f) = shapes
+        shapes = (b, a), (d, c), (f, e)
+    rows, length = shapes[2]
+    sizes = [rows * length] * 4 + [rows, rows * length * width]
     needed = {name: (size, np.dtype(dtype)) for (name, dtype), size in zip(model.dtypes.items(), sizes, strict=True)}
     plan = examiner.build(model.onnx, _profile(model.inputs, shapes))
     _need_context(subject)
@@ -897,12 +918,15 @@ def _buffers(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
         "trt.nptype(engine.get_tensor_dtype(name)); int64 read from int32 is nonsense.",
     )
     few = {name: claim["size"] for name, claim in claims.items() if claim["size"] < needed[name][0]}
+    axes = {name: claim["axes"] for name, claim in claims.items() if claim["axes"] != 1}
     report.expect(
-        "each holds the profile's largest shape",
-        not few,
+        "each holds the profile's largest shape, in a flat array",
+        not few and not axes,
         1.0,
-        ", ".join(f"{name} has {size} elements, needs {needed[name][0]}" for name, size in few.items()),
-        "set the largest shape, get_tensor_profile_shape(name, 0)[2], for all inputs; then ask the context.",
+        ", ".join(f"{name} has {size} elements, needs {needed[name][0]}" for name, size in few.items())
+        or ", ".join(f"{name} has {short(count)} axes" for name, count in axes.items()),
+        "set the largest shape, get_tensor_profile_shape(name, 0)[2], for all inputs; then ask the context. The array"
+        " is flat: trt.volume(shape) elements.",
     )
     if not examiner.has_record:
         report.skip("all host memory is pinned, each tensor's its own", 1.0, _NO_RECORD)
@@ -940,9 +964,9 @@ def _need_context(subject: Subject) -> None:
 
 def _claim(subject: Subject, host: Ref) -> dict[str, Any]:
     try:
-        return subject.array(host)
+        return subject.array(host) | {"axes": _told(subject, subject.get(host, "ndim"))}
     except Raised as error:
-        return {"dtype": words(error), "size": 0, "nbytes": 0, "pinned": None}
+        return {"dtype": words(error), "size": 0, "nbytes": 0, "pinned": None, "axes": 0}
 
 
 def _address(subject: Subject, device: Ref) -> int:
@@ -1001,14 +1025,18 @@ def _engine(subject: Subject, plan: bytes, model: _Model, sizes: Mapping[str, in
     engine = subject.method(runtime, "deserialize_cuda_engine", plan)
     context = subject.method(engine, "create_execution_context")
     stream = subject.new("pycuda.driver.Stream")
+    return _Engine(logger, [runtime, engine], context, _buffers_of(subject, model, sizes), stream)
+
+
+def _buffers_of(subject: Subject, model: _Model, sizes: Mapping[str, int]) -> Ref:
+    """A dictionary of good buffers, the same object for all calls."""
     buffers = {}
     for name, size in sizes.items():
         host = subject.new("pycuda.driver.pagelocked_empty", size, model.dtypes[name])
         subject.method(host, "fill", 0)
         device = subject.new("pycuda.driver.mem_alloc", size * np.dtype(model.dtypes[name]).itemsize)
         buffers[name] = subject.new("types.SimpleNamespace", host=host, device=device)
-    # one dictionary for all calls
-    return _Engine(logger, [runtime, engine], context, subject.new("builtins.dict", buffers), stream)
+    return subject.new("builtins.dict", buffers)
 
 
 @dataclass
@@ -1057,6 +1085,8 @@ def _enqueue(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
     sizes = dict.fromkeys(model.inputs, rows * length)
     sizes |= {model.outputs[0]: rows * model.table.shape[1], model.outputs[1]: rows * length}
     good = _engine(subject, plan, model, sizes)
+    # addresses belong to a call: one batch of the second round comes with other buffers
+    other = replace(good, buffers=_buffers_of(subject, model, sizes))
     answer = subject.answer()
     digest = hashlib.sha256(plan).hexdigest()
     batches = (largest, (smallest[0] + 1, largest[1]), (usual[0] + 1, usual[1]))
@@ -1066,8 +1096,10 @@ def _enqueue(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
         if recorded:
             examiner.keep_digests(True)
         for number, shape in enumerate((*batches, *batches)):
-            calls.append(_call(subject, examiner, report, good, answer, model, shape, draw, number))
-        accident, refusals = _refusals(subject, examiner, report, good, answer, model, shapes, calls[-1].shape, draw)
+            using = other if number == len(batches) + 1 else good
+            calls.append(_call(subject, examiner, report, using, answer, model, shape, draw, number))
+        log = said(errors_of(subject, good.logger))  # before the refusals write there
+        accident = _refusals(subject, examiner, report, good, answer, model, shapes, calls[-1].shape, draw)
     finally:
         if recorded:
             examiner.keep_digests(False)
@@ -1077,11 +1109,12 @@ def _enqueue(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
         "outputs are right for batches of three shapes, one after the other",
         not problems,
         1.5,
-        "; ".join(problems[:2]) + (said(errors_of(subject, good.logger)) if problems else ""),
+        "; ".join(problems[:2]) + log,
         "NaN: read before stream.synchronize(). A wrong shape or old rows: set shapes and slice for this batch.",
     )
-    genuine = all(call.execution(digest) for call in calls) if recorded else not problems
-    not_run = "the engine was not executed on these inputs"
+    # Some outputs may be wrong and the rest judged all the same, but not for work that the engine never did.
+    genuine = _genuine(calls, digest) if recorded else not problems
+    not_run = "the engine was not executed on the inputs that were given"
     report.expect(
         "a batch outside the profile raises a ValueError, before anything is copied",
         genuine and not accident,
@@ -1093,7 +1126,6 @@ def _enqueue(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
         for what, weight in _RECORDED_LINES:
             report.skip(what, weight, _NO_RECORD)
         return
-    del refusals
     copies = [event for call in calls for event in call.events if event["op"] in ("htod", "dtoh")]
     blocking = sorted({_shown(event) for event in copies if event["memory"] != "pinned"})
     report.expect(
@@ -1137,9 +1169,19 @@ def _enqueue(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
 _RECORDED_LINES = (
     ("all copies are asynchronous, from and to pinned memory", 1.0),
     ("exactly the bytes of the batch are copied", 1.0),
-    ("one synchronisation for each batch, after all its work was enqueued", 1.0),
+    ("one synchronisation for each batch, after all its work was enqueued, and one execution", 1.0),
     ("nothing is made anew for each call, and device memory does not grow", 0.5),
 )
+
+
+def _genuine(calls: Sequence[_Call], plan: str) -> bool:
+    """Whether every call executed the plan, and at least one of them on exactly the inputs that were given."""
+    each = all(any(_runs_plan(event, plan) for event in call.settled) for call in calls)
+    return each and any(call.execution(plan) for call in calls)
+
+
+def _runs_plan(event: Event, plan: str) -> bool:
+    return event["op"] == "execute" and (event.get("digests") or {}).get("plan") == plan
 
 
 def _call(
@@ -1201,7 +1243,7 @@ def _refusals(
     shapes: Range,
     last: Shape,
     draw: Draw,
-) -> tuple[str, int]:
+) -> str:
     """What is wrong about how batches outside the profile are refused; empty where nothing is.
 
     One row of the last batch's length would fit into the last batch's place by broadcasting: whoever overlooks the
@@ -1217,14 +1259,14 @@ def _refusals(
             examiner.settle()
         told = f"batch {shape[0]} under a profile from {smallest[0]} to {largest[0]}: "
         if error is None:
-            return told + "no exception", number
+            return told + "no exception"
         if "ValueError" not in error.kinds:
-            return told + f"another error: {words(error)}", number
+            return told + f"another error: {words(error)}"
         if "could not broadcast" in error.text:
-            return told + f"an error by accident: {words(error)}", number
+            return told + f"an error by accident: {words(error)}"
         if any(event["op"] in ("htod", "execute", "dtoh") for event in events):
-            return told + f"it was refused after {events[0]['op']} was enqueued", number
-    return "", 2
+            return told + f"it was refused after {events[0]['op']} was enqueued"
+    return ""
 
 
 def _shown(event: Event) -> str:
@@ -1261,9 +1303,14 @@ def _waits(events: list[Event]) -> str:
         )
     if waits and waits[0]["index"] < work[-1]["index"]:
         return "the wait comes before the last work was enqueued"
-    # a blocking copy waits as well; that it blocks is another line's affair
-    blocking = any(event["memory"] != "pinned" for event in work if event["op"] != "execute")
-    if not blocking and any(event["finished_ns"] < work[-1]["enqueued_ns"] for event in work):
+    executions = sum(event["op"] == "execute" for event in work)
+    if executions != 1:
+        return f"{executions} executions for a batch"
+    # A blocking copy waits as well; that it blocks is another line's affair. So does freeing device memory, and Python
+    # may free what somebody dropped long ago at any time.
+    exempt = any(event["memory"] != "pinned" for event in work if event["op"] != "execute")
+    exempt = exempt or any(event["op"] == "free" for event in events)
+    if not exempt and any(event["finished_ns"] < work[-1]["enqueued_ns"] for event in work):
         return "something waited before all work was enqueued"
     return ""
 
@@ -1274,7 +1321,7 @@ def _waits(events: list[Event]) -> str:
 def _heavy(draw: Draw) -> _Model:
     """A model whose inference takes milliseconds, so that the way to the device is a small part of them."""
     tokens, mask, scores = _names(draw, "benchmark", 3)
-    random, width = draw("benchmark: weights"), 512
+    random, width = draw("benchmark: weights"), 768
     text = f"""
         heavy (int64[batch, sequence] {tokens}, int64[batch, sequence] {mask}) => (float[batch, 4] {scores}) {{
             last = Constant <value_ints = [-1]> ()
@@ -1299,10 +1346,10 @@ def _heavy(draw: Draw) -> _Model:
 
 @dataclass(frozen=True)
 class _Run:
-    """One inference as the device saw it: which batch (-1: none of ours), its rows, start and end in seconds."""
+    """One inference as the device saw it: which batch (-1: none of ours), its shape, start and end in seconds."""
 
     batch: int
-    rows: int
+    shape: Shape
     start: float
     end: float
 
@@ -1312,15 +1359,13 @@ _KEYS = ("median_ms", "p5_ms", "p95_ms", "runs", "samples", "samples_per_second"
 
 def _benchmark(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> None:
     model, random = _heavy(draw), draw("benchmark: batches")
-    full, length, whole = int(random.integers(14, 19)), int(random.integers(10, 14)), int(random.integers(2, 5))
-    tail = int(random.integers(3, 7))
-    sizes = [full] * whole + [tail]
-    plan = examiner.build(model.onnx, _profile(model.inputs, ((2, length), (full, length), (full, length))))
+    full, length, whole = int(random.integers(14, 19)), int(random.integers(10, 14)), int(random.integers(2, 4))
+    # full batches, one of as many rows and another length, and a smaller last one
+    shapes = [(full, length)] * whole + [(full, length - 3), (int(random.integers(4, 8)), length)]
+    low, high = (2, length - 3), (full, length)
+    plan = examiner.build(model.onnx, _profile(model.inputs, (low, high, high)))
     run = subject.runner(plan)
-    arrays = [
-        (random.integers(0, 30, (rows, length)), (random.random((rows, length)) < 0.7).astype(np.int64))
-        for rows in sizes
-    ]
+    arrays = [(random.integers(0, 30, shape), (random.random(shape) < 0.7).astype(np.int64)) for shape in shapes]
     # tuples, as loaders give them
     batches = [subject.new("builtins.tuple", [tokens, mask]) for tokens, mask in arrays]
     seconds = float(random.uniform(0.2, 0.3))
@@ -1356,7 +1401,7 @@ def _benchmark(subject: Subject, examiner: Examiner, report: Report, draw: Draw)
         for what, weight in _BENCHMARK_LINES:
             report.skip(what, weight, _NO_RECORD)
         return
-    _judge_figures(report, figures, runs, sizes, seconds)
+    _judge_figures(report, figures, runs, shapes, seconds)
     others = [event["op"] for event in events if event["op"] in _WORK]
     foreign = sum(run.batch < 0 for run in runs)
     report.expect(
@@ -1388,36 +1433,38 @@ def _runs(events: list[Event], arrays: list[tuple[np.ndarray, np.ndarray]]) -> l
         if event["op"] == "inference":
             digests = set((event.get("digests") or {}).values())
             batch = next((i for sha, i in known.items() if sha in digests and masks[i] in digests), -1)
-            rows = len(arrays[batch][0]) if batch >= 0 else 0
-            found.append(_Run(batch, rows, event["started_ns"] / 1e9, event["finished_ns"] / 1e9))
+            shape = arrays[batch][0].shape if batch >= 0 else (0, 0)
+            found.append(_Run(batch, shape, event["started_ns"] / 1e9, event["finished_ns"] / 1e9))
     return found
 
 
 def _judge_figures(
-    report: Report, figures: Mapping[str, float], runs: list[_Run], sizes: list[int], seconds: float
+    report: Report, figures: Mapping[str, float], runs: list[_Run], shapes: list[Shape], seconds: float
 ) -> None:
     """Hold the six figures against what the device did."""
     count = int(min(figures["runs"], 1e9))
     warm, timed = runs[: max(len(runs) - count, 0)], runs[max(len(runs) - count, 0) :]
-    busy = sum(run.end - run.start for run in timed)
-    enough = report.expect(
+    counted = count == figures["runs"] and 5 <= count <= len(runs)
+    took = timed[-1].end - timed[0].start if timed else 0.0
+    report.expect(
         _BENCHMARK_LINES[0][0],
-        count == figures["runs"] and 5 <= count <= len(runs) and busy >= 0.4 * seconds,
+        counted and took >= 0.5 * seconds,
         _BENCHMARK_LINES[0][1],
-        f"runs is {figures['runs']:g}, run was called {len(runs)} times, {busy:.3f} s in all, of {seconds:.3f} s asked",
+        f"runs is {figures['runs']:g}, run was called {len(runs)} times, the timed ones took {took:.3f} s in all; asked"
+        f" for {seconds:.3f} s",
         "go round the batches until the times add up to `seconds`; count only what was timed.",
     )
-    cold = [rows for rows in sorted({*sizes}, reverse=True) if sum(run.rows == rows for run in warm) < 2]
+    cold = [shape for shape in sorted({*shapes}, reverse=True) if sum(run.shape == shape for run in warm) < 2]
     report.expect(
         _BENCHMARK_LINES[1][0],
         not cold,
         _BENCHMARK_LINES[1][1],
-        f"not warmed up twice: batches of {', '.join(map(str, cold))} rows ({len(warm)} untimed runs in all)",
+        f"not warmed up twice: batches of shape {', '.join(map(str, cold))} ({len(warm)} untimed runs in all)",
         "one warm-up for each distinct shape among the batches; the first run of a shape is never typical.",
     )
-    if not enough:
+    if not counted:
         return
-    often = [sum(run.batch == i for run in timed) for i in range(len(sizes))]
+    often = [sum(run.batch == i for run in timed) for i in range(len(shapes))]
     report.expect(
         _BENCHMARK_LINES[2][0],
         max(often) - min(often) <= 1,
@@ -1425,7 +1472,7 @@ def _judge_figures(
         f"the batches were timed {', '.join(map(str, often))} times",
         "batches[i % len(batches)] for run i goes round all of them.",
     )
-    rows = sum(run.rows for run in timed)
+    rows = sum(run.shape[0] for run in timed)
     report.expect(
         _BENCHMARK_LINES[3][0],
         figures["samples"] == rows,
@@ -1439,10 +1486,11 @@ def _judge_figures(
     starts = [*(run.start for run in timed[1:]), timed[-1].end + 0.05]
     outer = np.array(starts) - np.array(ends)
     clock = figures["samples"] / figures["samples_per_second"]
-    span = starts[-1] - ends[0]
+    # where the device is in another process, the way there and back counts too: some milliseconds at most
+    most = min(1.03 * (starts[-1] - ends[0]), 1.5 * inner.sum() + 0.003 * len(timed))
     report.expect(
         _BENCHMARK_LINES[4][0],
-        0.97 * inner.sum() <= clock <= 1.03 * span,
+        0.97 * inner.sum() <= clock <= most,
         _BENCHMARK_LINES[4][1],
         f"the figures imply {clock * 1000:.1f} ms on the clock; the runs took {inner.sum() * 1000:.1f} ms",
         "start the clock before run, stop it after run, add up; nothing else in between.",
