@@ -9,7 +9,9 @@ run in a sandbox and are thrown away afterwards.
 from __future__ import annotations
 
 import ast
+import atexit
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -27,7 +29,7 @@ from typing import Any
 from .. import backend
 from ..messages import Limits
 from . import device, merge, report, sandbox
-from .check import find
+from .check import row_of
 from .draw import VISIBLE, Draw, secret
 from .report import Check, Verdict
 from .subject import Far, Gone, ask
@@ -193,7 +195,15 @@ def _what_is_checked(cell: Mapping[str, Any]) -> tuple[Check, str]:
     assert isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
     ident, name = statement.value.args
     assert isinstance(ident, ast.Constant) and isinstance(name, ast.Name)
-    return find(str(ident.value)), name.id
+    return row_of(str(ident.value)), name.id
+
+
+@functools.cache
+def _course(absent: tuple[str, ...]) -> Path:
+    """What graded processes see of the course; one folder for all runs of this process."""
+    folder = tempfile.mkdtemp(prefix="course-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return sandbox.prune(ROOT, Path(folder) / "course", absent)
 
 
 class _Run:
@@ -217,11 +227,8 @@ class _Run:
 
     def _start(self) -> None:
         sandbox.check()
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="graded-")))
-        folder.chmod(0o755)
-        course = sandbox.prune(ROOT, folder / "course", sorted(self._answers))
-        self._released = course / "released"
-        (self._released / "grading" / "stand_ins").mkdir(parents=True, exist_ok=True)
+        self._released = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="released-")))
+        course = _course(tuple(sorted(self._answers)))
         pairs = [socket.socketpair() for _ in range(3)]
         (to_student, student), (to_device, judge_end), (device_end, students_device) = pairs
         for ours in (to_student, to_device):
@@ -240,12 +247,13 @@ class _Run:
             [str(student.fileno())],
             fds=[student.fileno(), students_device.fileno()],
             course=course,
+            extra_read_only={"/released": self._released},
             env=ENVIRONMENT
             | share
             | {
                 "TRT_DEVICE_FD": str(students_device.fileno()),
                 "COURSE_ABSENT": ",".join(sorted(self._answers)),
-                "COURSE_RELEASED": "/course/released",
+                "COURSE_RELEASED": "/released",
                 "MPLBACKEND": "module://matplotlib_inline.backend_inline",
             },
         )
@@ -310,6 +318,7 @@ class _Run:
         for module, check in self._answers.items():
             if check == ident:
                 part = Path(*module.split(".")[1:]).with_suffix(".py")
+                (self._released / part).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / "helpers" / part, self._released / part)
         if self._gone or graded.visible >= graded.maximum:
             return

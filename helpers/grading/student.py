@@ -169,10 +169,7 @@ class Student:
         self.outputs = Outputs()
         self.shell = _shell(self.outputs)
         self._objects: list[Any] = []
-        self._here = self._fresh(None)
-
-    def _fresh(self, answer: Any) -> Here:
-        return Here(answer, self._box, self._unbox)
+        self._here = Here(None, self._box, self._unbox)
 
     def _box(self, value: Any) -> Handle:
         self._objects.append(value)
@@ -208,8 +205,7 @@ class Student:
         namespace = self.shell.user_ns
         if name not in namespace:
             raise Raised("NameError", ("NameError", "Exception"), f"name {name!r} is not defined: its cell failed")
-        self._here.close()
-        self._here = self._fresh(namespace[name])
+        self._here.ask_about(namespace[name])
         return self._here.answer()
 
     def forget(self) -> None:

@@ -117,6 +117,10 @@ class Here:
         self._box, self._unbox = box, unbox or _inside
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
+    def ask_about(self, answer: Any) -> None:
+        """Put another object in the check cell's place."""
+        self._answer = answer
+
     def answer(self) -> Ref:
         return self._box(self._answer)
 

@@ -79,7 +79,7 @@ def _submission(release=None, own=None, **answers):
         if cell["id"].startswith("todo-") and name in answers:
             cell["source"] = answers[name]
     for after, source in (own or {}).items():
-        place = [cell["id"] for cell in notebook["cells"]].index(after) + 1
+        place = [cell.get("id") for cell in notebook["cells"]].index(after) + 1
         notebook["cells"].insert(place, {"cell_type": "code", "metadata": {}, "source": source, "outputs": []})
     return notebook
 
@@ -90,9 +90,7 @@ def _bubblewrap(system_program):
 
 
 def _grade(submission, release=None, **settings):
-    return judge.grade(
-        submission, release or _release(), key=KEY, assignment="ex1_distilbert", threads=1, **settings
-    )
+    return judge.grade(submission, release or _release(), key=KEY, assignment="ex1_distilbert", threads=1, **settings)
 
 
 def _printed(graded, key):
@@ -177,7 +175,8 @@ _HOSTILE = {
         "s.Student.handle = lambda self, m: ['ok', True]\ndef parse_network(*a): return 1"
     ),
     "a raw message to the device": (
-        "import os, socket\nsocket.socket(fileno=os.dup(int(os.environ['TRT_DEVICE_FD']))).sendall(b'\\xff' * 1000)\n" + PARSE
+        "import os, socket\nsocket.socket(fileno=os.dup(int(os.environ['TRT_DEVICE_FD']))).sendall(b'\\xff' * 1000)\n"
+        + PARSE
     ),
     "the name is never defined": "x = 1",
     "a syntax error": "def parse_network(:",
@@ -225,7 +224,9 @@ def test_one_check_alone_and_the_students_dry_run():
     submission = _submission(parse=PARSE, profile=PROFILE)
     graded = _grade(submission, only="ex1/profile", explain=True)
     assert list(graded.cells) == ["check-profile"] and graded.points == 3
-    assert any("add_profile" in line or "create_optimization_profile" in line or "call(" in line for line in graded.trace)
+    assert any(
+        "add_profile" in line or "create_optimization_profile" in line or "call(" in line for line in graded.trace
+    )
     dry = _grade(submission, twins=False)
     assert dry.points == 6 and not any(cell.hidden for cell in dry.cells.values())
     with pytest.raises(ValueError, match="no check"):
@@ -266,7 +267,9 @@ def test_outputs_are_made_into_nbformats_form_whatever_comes():
         None,
     ]  # fmt: skip
     outputs = judge.clean_outputs(items, 3)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x", outputs=[nbformat.from_dict(o) for o in outputs])])
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("x", outputs=[nbformat.from_dict(o) for o in outputs])]
+    )
     nbformat.validate(notebook)
     assert [o["output_type"] for o in outputs] == ["stream", "display_data", "execute_result", "error"]
     assert outputs[1]["data"] == {"text/plain": "a"} and outputs[2]["metadata"] == {"text/html": {"alt": "y"}}

@@ -119,5 +119,7 @@ def test_whatever_comes_the_release_is_the_skeleton(cells):
     merged, _ = merge.merge(RELEASE, {"cells": cells})
     keys = [merge.key_of(cell) for cell in merged["cells"] if cell["metadata"].get("tags") != ["own"]]
     assert keys == [merge.key_of(cell) for cell in RELEASE["cells"]]
-    assert [c for c in merged["cells"] if merge.is_check(c)] == [RELEASE["cells"][3] | {"outputs": [], "execution_count": None}]
+    assert [c for c in merged["cells"] if merge.is_check(c)] == [
+        RELEASE["cells"][3] | {"outputs": [], "execution_count": None}
+    ]
     assert all(isinstance(cell["source"], str) for cell in merged["cells"])
