@@ -211,9 +211,11 @@ def _kernel_manager() -> type:
 @contextlib.contextmanager
 def _with_project_on_path() -> Iterator[None]:
     """Kernels find `helpers` also where the project is not installed; debugpy's notice about frozen modules is off."""
-    before = {name: os.environ.get(name) for name in ("PYTHONPATH", "PYDEVD_DISABLE_FILE_VALIDATION")}
+    names = ("PYTHONPATH", "PYDEVD_DISABLE_FILE_VALIDATION", "COURSE_PROGRESS")
+    before = {name: os.environ.get(name) for name in names}
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), before["PYTHONPATH"]]))
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    os.environ["COURSE_PROGRESS"] = "off"  # what a page ran is nobody's progress
     try:
         yield
     finally:

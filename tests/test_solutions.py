@@ -276,6 +276,7 @@ def test_it_runs_to_its_end_with_pictures_that_have_words(page: tuple[walkthroug
     assert result.images >= 5 and result.without_alt == 0
     assert "This run of the notebook took" in text
     assert "answers imported: []" in text
+    assert not (result.page.parent / ".progress.json").exists()  # the page's run is nobody's progress
 
 
 def test_the_page_shows_no_warning_and_no_path_of_this_machine(page: tuple[walkthrough.Result, str]) -> None:

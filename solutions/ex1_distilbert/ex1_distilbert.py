@@ -804,8 +804,8 @@ What must hold:
 * the int64 inputs stay as they are, the logits are FP16 or FP32; inputs and outputs keep their names (what lies
   between may be called anything);
 * it still computes the same, and nothing overflows. FP16 ends at 65,504, and the model hides its padding with
-  -3.4e38: whatever does not fit has to become a number that does. To a hidden score, -20 or more is still
-  added, and in a text of nothing but padding all scores are hidden; neither may end in infinity or NaN.
+  -3.4e38: whatever does not fit has to become a number that does. A score, say -20, is still added to it, and
+  in a text of nothing but padding every score is hidden; neither may end in infinity or NaN.
 
 How is up to you: `precision.to_fp16` of this course's library, Microsoft's converter itself
 (`onnxconverter_common.float16`, see what it does with large numbers), or your own walk over the graph.
