@@ -649,7 +649,7 @@ class Device(Releasing):
                 )
             in_use = sum(memory.nbytes for memory in self._host.values())
             if in_use + nbytes > self.memory:  # some limit must be, or another process could take all of a machine
-                detail = f"pinned memory of {nbytes:,} bytes; {in_use:,} of at most {self.memory:,} are in use"
+                detail = f"cannot pin {nbytes:,} bytes; {in_use:,} of at most {self.memory:,} are in use"
                 raise DeviceError("CUDA_ERROR_OUT_OF_MEMORY", detail)
             ident = next(self._ids)
             try:
