@@ -15,6 +15,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -795,7 +796,7 @@ def _fp16(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> N
     )
     held, products = facts["initializers"], facts["products"]
     half, full = held.get("FLOAT16", 0), held.get("FLOAT", 0) + held.get("DOUBLE", 0)
-    plan = _taken(examiner, data, model, draw) if whole else "not built"
+    plan = _taken(examiner, data, list(kinds), draw)
     computes = report.expect(
         "weights and activations are FP16, and TensorRT builds it",
         half > 0
@@ -841,10 +842,10 @@ def _fp16(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> N
     )
 
 
-def _taken(examiner: Examiner, data: bytes, model: _Model, draw: Draw) -> str:
-    """Why NVIDIA's builder does not take a model; empty where it does."""
+def _taken(examiner: Examiner, data: bytes, names: Sequence[str], draw: Draw) -> str:
+    """Why NVIDIA's builder does not take a model with these inputs; empty where it does."""
     try:
-        examiner.build(data, _profile(model.inputs, _range(draw, "fp16")))
+        examiner.build(data, _profile(names, _range(draw, "fp16")))
     except ValueError as error:
         return str(error)
     return ""
@@ -972,7 +973,7 @@ def _claim(subject: Subject, host: Ref) -> dict[str, Any]:
 def _address(subject: Subject, device: Ref) -> int:
     """The device address that an allocation stands for; 0 where it stands for none."""
     try:
-        told = _told(subject, subject.new("builtins.int", device))
+        told = _told(subject, subject.method(device, "__int__"))  # int() would take text too
     except Raised:
         return 0
     return told if type(told) is int and 0 < told < 1 << 62 else 0
@@ -1049,7 +1050,6 @@ class _Call:
     outputs: dict[str, Any]
     events: list[Event]  # as they stood when the call returned
     settled: list[Event]  # the same, when all of their work was done
-    memory: int
 
     def execution(self, plan: str) -> Event | None:
         """The execution of this plan on exactly these inputs; None where there was none."""
@@ -1091,13 +1091,17 @@ def _enqueue(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
     digest = hashlib.sha256(plan).hexdigest()
     batches = (largest, (smallest[0] + 1, largest[1]), (usual[0] + 1, usual[1]))
     calls = []
-    recorded = examiner.has_record
+    recorded, start, halfway = examiner.has_record, 0, 0
     try:
         if recorded:
             examiner.keep_digests(True)
+            start = halfway = examiner.record_length()
         for number, shape in enumerate((*batches, *batches)):
+            if recorded and number == len(batches):
+                halfway = examiner.record_length()
             using = other if number == len(batches) + 1 else good
             calls.append(_call(subject, examiner, report, using, answer, model, shape, draw, number))
+        history = examiner.record(start) if recorded else []
         log = said(errors_of(subject, good.logger))  # before the refusals write there
         accident = _refusals(subject, examiner, report, good, answer, model, shapes, calls[-1].shape, draw)
     finally:
@@ -1152,7 +1156,7 @@ def _enqueue(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
         "stream.synchronize() once, at the end, for all outputs together. A blocking copy waits too.",
     )
     anew = [e["op"] for call in calls for e in call.events if e["op"] in ("engine_load", "context_create")]
-    grown = calls[-1].memory - calls[len(batches) - 1].memory
+    grown = _live(history) - _live([event for event in history if event["index"] < halfway])
     report.expect(
         _RECORDED_LINES[3][0],
         genuine and not anew and grown <= 0,
@@ -1210,10 +1214,9 @@ def _call(
             outputs[name] = _Odd(f"no output {name!r} in what was returned: {words(error)}")
     del reply
     if not examiner.has_record:
-        return _Call(shape, inputs, model.expected(tokens, mask), outputs, [], [], 0)
+        return _Call(shape, inputs, model.expected(tokens, mask), outputs, [], [])
     examiner.settle()
-    settled, memory = examiner.record(before), examiner.memory_used()
-    return _Call(shape, inputs, model.expected(tokens, mask), outputs, events, settled, memory)
+    return _Call(shape, inputs, model.expected(tokens, mask), outputs, events, examiner.record(before))
 
 
 def _output_problem(call: _Call, model: _Classifier, plan: str, recorded: bool) -> str:
@@ -1271,6 +1274,17 @@ def _refusals(
 
 def _shown(event: Event) -> str:
     return f"{event['op']} {event['tensor'] or ''} {event['memory']}".replace("  ", " ")
+
+
+def _live(events: Sequence[Event]) -> int:
+    """Bytes of device memory that were allocated in these events and not freed in them."""
+    live: dict[int, int] = {}
+    for event in events:
+        if event["op"] == "alloc":
+            live[event["address"]] = event["nbytes"]
+        elif event["op"] == "free":
+            live.pop(event["address"], None)
+    return sum(live.values())
 
 
 def _wrong_bytes(call: _Call) -> list[str]:
@@ -1359,10 +1373,10 @@ _KEYS = ("median_ms", "p5_ms", "p95_ms", "runs", "samples", "samples_per_second"
 
 def _benchmark(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> None:
     model, random = _heavy(draw), draw("benchmark: batches")
-    full, length, whole = int(random.integers(14, 19)), int(random.integers(10, 14)), int(random.integers(2, 4))
-    # full batches, one of as many rows and another length, and a smaller last one
-    shapes = [(full, length)] * whole + [(full, length - 3), (int(random.integers(4, 8)), length)]
-    low, high = (2, length - 3), (full, length)
+    full, length, whole = int(random.integers(14, 19)), int(random.integers(10, 14)), int(random.integers(3, 5))
+    # Full batches, one of as many rows and half the length, and a smaller last one: the mean is far from the median.
+    shapes = [(full, length)] * whole + [(full, length // 2), (int(random.integers(4, 8)), length)]
+    low, high = (2, length // 2), (full, length)
     plan = examiner.build(model.onnx, _profile(model.inputs, (low, high, high)))
     run = subject.runner(plan)
     arrays = [(random.integers(0, 30, shape), (random.random(shape) < 0.7).astype(np.int64)) for shape in shapes]
@@ -1486,8 +1500,11 @@ def _judge_figures(
     starts = [*(run.start for run in timed[1:]), timed[-1].end + 0.05]
     outer = np.array(starts) - np.array(ends)
     clock = figures["samples"] / figures["samples_per_second"]
-    # where the device is in another process, the way there and back counts too: some milliseconds at most
-    most = min(1.03 * (starts[-1] - ends[0]), 1.5 * inner.sum() + 0.003 * len(timed))
+    # Where the device is in another process, the way there and back counts too: some milliseconds at most, or what the
+    # warm-up shows on a busy machine.
+    ways = [b.start - a.end for a, b in pairwise(warm)]
+    way = max(0.005, 3 * float(np.median(ways)) if ways else 0.0)
+    most = min(1.03 * (starts[-1] - ends[0]), 1.1 * inner.sum() + way * len(timed))
     report.expect(
         _BENCHMARK_LINES[4][0],
         0.97 * inner.sum() <= clock <= most,
@@ -1573,7 +1590,7 @@ CHECKS = (
     ),
     Check(
         "ex1/fp16",
-        "an FP16 twin",
+        "the graph in FP16",
         3,
         "to_fp16",
         _fp16,
