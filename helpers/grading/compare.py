@@ -26,5 +26,12 @@ def differs(actual: Any, expected: np.ndarray, tolerance: float) -> str:
         return "the array is empty"
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         return f"{int((~np.isfinite(array)).sum())} of {array.size} values are NaN or infinite"
-    worst = float(np.abs(array.astype(np.float64) - expected.astype(np.float64)).max())
-    return "" if worst <= tolerance else f"largest difference {worst:.3g}, allowed {tolerance:g}"
+    distance = np.abs(array.astype(np.float64) - expected.astype(np.float64))
+    at = np.unravel_index(int(distance.argmax()), distance.shape)
+    if distance[at] <= tolerance:
+        return ""
+    place = f" at {[int(i) for i in at]}" if at else ""
+    return (
+        f"largest difference {distance[at]:.3g}, allowed {tolerance:g}{place}: got {array[at]:.6g}, expected"
+        f" {expected[at]:.6g}"
+    )
