@@ -86,9 +86,12 @@ class Event:
     synchronize, stream_create, engine_load, context_create, inference. `memory` says what the host side of a copy was:
     "pinned", or "pageable, synchronous".
 
-    `digests` is None but while `Device.keep_digests(True)`. Then it holds SHA-256 in hex, taken when the work runs: of
-    a copy {"data": of the bytes copied}; of an execution or inference {"plan": of the bytes given to `engine_load`,
-    "input:NAME": of the bytes read, "output:NAME": of the bytes written}; of an engine_load {"plan"}.
+    `digests` is None but while `Device.keep_digests(True)`. Then it holds SHA-256 in hex, taken when the work runs:
+
+    * a copy: {"data": of the bytes copied}; from pinned memory to the device also {"enqueued": of the bytes that were
+      there when it was enqueued}. Where the two differ, a GPU might have copied either.
+    * an execution or inference: {"plan": of the bytes given to `engine_load`, "input:NAME": of the bytes read,
+      "output:NAME": of the bytes written}; an engine_load: {"plan"}.
     """
 
     index: int
@@ -428,7 +431,7 @@ class Device(Releasing):
         try:
             operation.run()
             if self._evidence and isinstance(operation.run, _Copy):
-                event.digests = {"data": _digest(operation.run.device_bytes())}
+                event.digests = (event.digests or {}) | {"data": _digest(operation.run.device_bytes())}
         except DeviceError as error:
             self._fault = self._fault or error
         except Exception as error:  # a device that fails must say so at the next synchronisation, and go on
@@ -714,6 +717,8 @@ class Device(Releasing):
             event = self._note(
                 "htod", queue.handle, nbytes=nbytes, address=address, memory=memory, tensor=allocation.tensor
             )
+            if pinned is not None and self._evidence:
+                event.digests = {"enqueued": _digest(source)}
             _mark(allocation, start, nbytes, dtype)
             run = _CopyFromHost(event.index, allocation, start, nbytes, pinned, offset, source)
             operation = self._enqueue(queue, event, run)

@@ -45,10 +45,10 @@ def test_digests_are_of_the_moment_at_which_work_runs(device, plans):
     device.fill_pinned(source, 0, x.tobytes())
     device.execute(context, stream, False, 0, {"x": [1, 8]}, {"x": memory, "y": memory})
     device.memcpy_dtoh(memory, 32, target, 0, False, stream, False, "float32")
-    assert [event["digests"] for event in device.record(0)[-3:]] == [None] * 3
+    assert [event["digests"] for event in device.record(0)[-3:]] == [{"enqueued": sha(bytes(32))}, None, None]
     device.stream_synchronize(stream)
     copied, executed, back = [event["digests"] for event in device.record(0)[-4:-1]]
-    assert copied == {"data": sha(x)} and back == {"data": sha(x + 1)}
+    assert copied == {"enqueued": sha(bytes(32)), "data": sha(x)} and back == {"data": sha(x + 1)}
     assert executed == {"plan": sha(plans["add"]), "input:x": sha(x), "output:y": sha(x + 1)}
     by_value = device.memcpy_dtoh(memory, 32, 0, 0, True, 0, True, "float32")
     assert device.record(0)[-1]["digests"] == {"data": sha(by_value)}
