@@ -130,6 +130,11 @@ class FarExaminer:
         self._connection, self._seconds = connection, seconds
         self._reason = ""
 
+    @property
+    def gone(self) -> str:
+        """Why no call will be answered any more; empty where the process is there."""
+        return self._reason
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name not in METHODS:
             raise AttributeError(f"an examiner has no method {name!r}")

@@ -308,7 +308,8 @@ class _Run:
         except Gone as error:
             self._gone = reason = f"while {row.id} was judged, {error}"
         except device.DeviceGone as error:
-            self._gone = reason = f"while {row.id} was judged, the device ended: {error}"
+            reason = f"while {row.id} was judged, the device gave up: {error}"
+            self._gone = reason if self._examiner.gone else ""
         finally:
             self.trace += student.trace if self._explain else []
         return _combined(row, verdicts, reason, time.monotonic() - started, twins=twin is not None)
