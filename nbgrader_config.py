@@ -6,9 +6,7 @@ students' code without a sandbox, so its autograde is switched off here.
 
 from pathlib import Path
 
-from traitlets.config import get_config
-
-c = get_config()
+c = get_config()  # noqa: F821 - nbgrader defines it
 
 c.CourseDirectory.root = str(Path(__file__).resolve().parent)
 c.CourseDirectory.source_directory = "solutions"

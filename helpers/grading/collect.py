@@ -184,7 +184,7 @@ def _downloads(
         if isinstance(person, str):
             found.unmatched.append((file.name, person + (f"; {file.problem}" if file.problem else "")))
             continue
-        stem, attempt = str(facts["file"]), 0
+        stem, attempt = PurePosixPath(str(facts["file"])).name, 0
         if (again := _ATTEMPT.fullmatch(stem)) and stem != assignment:
             stem, attempt = again["stem"], int(again["attempt"])
         # The right name first, then the latest attempt; the platform's own number grows with time.
@@ -214,8 +214,9 @@ def _owner(file: _File, people: Sequence[Person], pattern: str) -> tuple[Person 
         names = [f"{facts.get('last_name') or ''}{facts.get('first_name') or ''}", facts.get("email") or ""]
     else:
         parts = PurePosixPath(file.name).parts
-        match = next((m for m in (_MOODLE.fullmatch("/".join(parts[-2:])), _MOODLE.fullmatch(parts[-1])) if m), None)
-        match = match or _CANVAS.fullmatch(parts[-1])
+        # From the outside in: what the platform wrote counts before what a student named inside a zip.
+        below = ["/".join(parts[i:]) for i in range(len(parts))]
+        match = next((m for name in below for form in (_MOODLE, _CANVAS) if (m := form.fullmatch(name))), None)
         if match is None:
             return "its name is neither Canvas's nor Moodle's", facts
         facts = match.groupdict()

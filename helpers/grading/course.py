@@ -20,6 +20,7 @@ import secrets
 import stat
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -579,11 +580,13 @@ def path_of_alembic() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without nbgrader's and alembic's running commentary."""
+    """Without nbgrader's and alembic's running commentary, and SQLAlchemy's on nbgrader's way of adding rows."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"(nbgrader|sqlalchemy|alembic)\b")
+            yield
     finally:
         logging.disable(before)
 

@@ -249,7 +249,7 @@ def make(assignment: str, root: Path) -> course.Course:
     if root.exists():
         shutil.rmtree(root)
     root.mkdir(parents=True)
-    (root / "nbgrader_config.py").write_text(_CONFIG.format(path=str(ROOT / "nbgrader_config.py")), encoding="utf-8")
+    (root / "nbgrader_config.py").write_text(_CONFIG.format(path=str(ROOT)), encoding="utf-8")
     lines = ["id,first_name,last_name,email,lms_user_id"]
     for number, student in enumerate(STUDENTS, 1):
         lines.append(f"{student.id},{student.first_name},{student.last_name},{student.id}@example.edu,{1000 + number}")
@@ -262,10 +262,8 @@ def make(assignment: str, root: Path) -> course.Course:
 
 _CONFIG = """from pathlib import Path
 
-from traitlets.config import get_config
-
+load_subconfig("nbgrader_config.py", path={path!r})
 c = get_config()
-exec(compile(Path({path!r}).read_text(), "nbgrader_config.py", "exec"), {{"__file__": {path!r}, "__name__": "config"}})
 c.CourseDirectory.root = str(Path(__file__).resolve().parent)
 """
 

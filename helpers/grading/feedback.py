@@ -95,6 +95,7 @@ def page(book: Book, student: str) -> str:
     }
     config = Config()
     config.HTMLExporter.template_name = "feedback_page"
+    config.HTMLExporter.exclude_anchor_links = True
     config.HTMLExporter.extra_template_basedirs = [str(_TEMPLATES)]
     theirs = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader" / "templates"
     config.HTMLExporter.extra_template_paths = [str(theirs)]

@@ -27,6 +27,7 @@ _ENTITY = re.compile(r"&(?=#|colon|tab|newline)", re.IGNORECASE)
 def text(source: str) -> str:
     """Markdown in which nothing is HTML: a space of no width after `<`, so that it reads as before and opens no tag."""
     source = _LIVE.sub("<\u200b", source)
+    source = source.replace("![", "!\u200b[")  # a link: pictures would be loaded, and attachments are gone
     source = _ENTITY.sub("&\u200b", source)  # "&#106;avascript:" would be decoded inside a link
     return _SCHEME.sub(lambda found: found[0].replace(":", "\u200b:").replace("&", "&\u200b"), source)
 
