@@ -895,7 +895,14 @@ def _buffers(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
     buffers = report.call("buffers are made", subject, subject.answer(), engine, context, log=logger)
 
     hosts, devices, problems = {}, {}, {}
+    try:
+        there = subject.keys(buffers)
+    except Raised as error:
+        report.fail("every input and output has a buffer, by its name", words(error), "return a dictionary.")
     for name in needed:
+        if name not in there:
+            problems[name] = "no such key"
+            continue
         try:
             entry = subject.item(buffers, name)
             hosts[name], devices[name] = subject.get(entry, "host"), subject.get(entry, "device")
