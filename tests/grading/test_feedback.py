@@ -215,6 +215,8 @@ def test_stock_nbgraders_pages_of_the_same_notebooks_are_harmless_too(room: cour
     config.HTMLExporter.template_name = "feedback"
     theirs = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader" / "templates"
     config.HTMLExporter.extra_template_basedirs = [str(theirs)]
+    styles = theirs.parent / "static" / "node_modules" / "bootstrap" / "dist" / "css"
+    config.HTMLExporter.extra_template_paths = [str(styles)]
     pages = []
     for notebook in (nbformat.read(room.autograded("hostile", ASSIGNMENT), as_version=4), release()):
         resources = {"nbgrader": {"notebook": "x", "score": 0, "max_score": 0, "late_penalty": 0}}
