@@ -1,5 +1,6 @@
 # check: ex1/benchmark
-# expect: zero
+# expect: partly
+# line: at least 5 runs were timed
 # why: an object that is equal to everything in the place of every figure
 class Always:
     """Equal to, larger and smaller than everything, whatever it is asked for."""

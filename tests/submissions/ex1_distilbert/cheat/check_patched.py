@@ -1,5 +1,6 @@
 # check: ex1/enqueue
 # expect: zero
+# whole: yes
 # why: check and all that prints are replaced, in the notebook, in the library and in builtins
 import builtins
 

@@ -1,5 +1,7 @@
 # check: ex1/benchmark
-# expect: zero
+# expect: partly
+# line: samples a second are samples by the time
+# line: median, p5 and p95
 # why: an honest benchmark under a clock that runs ten times slower
 _counter, _nanoseconds, _monotonic = time.perf_counter, time.perf_counter_ns, time.monotonic
 _start = _counter(), _nanoseconds(), _monotonic()

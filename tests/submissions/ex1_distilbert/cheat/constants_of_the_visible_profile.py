@@ -1,5 +1,7 @@
 # check: ex1/profile
-# expect: zero
+# expect: partly
+# line: it reaches from the smallest to the largest shape
+# line: it is made for the usual shape
 # why: the shapes of the first call, the visible check's, are kept and used for ever
 FIRST = []
 

@@ -1,5 +1,6 @@
 # check: ex1/benchmark
 # expect: full
+# whole: yes
 # why: itertools.cycle, a deadline on the wall clock, all batches as warm-up twice
 import itertools
 

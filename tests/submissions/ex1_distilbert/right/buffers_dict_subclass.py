@@ -1,5 +1,6 @@
 # check: ex1/buffers
 # expect: full
+# whole: yes
 # why: a dict of one's own kind, a Buffer with further fields, memory shaped and then flattened
 from collections import OrderedDict
 

@@ -1,6 +1,7 @@
 # check: ex1/build
 # expect: full
 # keys: 20
+# whole: yes
 # why: a temporary file beside the plan takes its place at the end; flags as bits
 import os
 

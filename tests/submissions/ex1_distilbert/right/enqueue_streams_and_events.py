@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: full
 # keys: 20
+# whole: yes
 # why: each input is copied on a stream of its own; the execution waits for their events
 def enqueue(context, buffers, stream, inputs):
     outputs = [name for name in buffers if name not in inputs]

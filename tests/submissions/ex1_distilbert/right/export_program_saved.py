@@ -1,5 +1,6 @@
 # check: ex1/export
 # expect: full
+# whole: yes
 # why: torch.export first, then the ONNX program is made from it and saved
 def export_onnx(model, path):
     ids = torch.zeros((4, 12), dtype=torch.int64, device=next(model.parameters()).device)

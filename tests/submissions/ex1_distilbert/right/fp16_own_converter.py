@@ -1,5 +1,6 @@
 # check: ex1/fp16
 # expect: full
+# whole: yes
 # why: a converter written by hand: every FP32 tensor, constant, cast and declared type becomes FP16
 FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 

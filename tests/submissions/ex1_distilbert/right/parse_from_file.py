@@ -1,5 +1,6 @@
 # check: ex1/parse
 # expect: full
+# whole: yes
 # why: the parser opens the file itself
 def parse_network(builder, onnx_path, logger):
     network = builder.create_network(NETWORK_FLAGS)

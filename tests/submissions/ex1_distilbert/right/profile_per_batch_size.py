@@ -1,5 +1,6 @@
 # check: ex1/profile
 # expect: full
+# whole: yes
 # why: a second profile, made for the usual shape alone, stands behind the one asked for
 def one_profile(builder, config, network, *shapes):
     profile = builder.create_optimization_profile()

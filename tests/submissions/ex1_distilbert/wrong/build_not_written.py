@@ -1,5 +1,5 @@
 # check: ex1/build
-# expect: partly
+# expect: zero
 # line: the file holds a plan
 # why: the plan is never written
 def build_plan(builder, network, config, path, workspace=4 << 30):

@@ -2,6 +2,7 @@
 # expect: partly
 # line: TF32 is off
 # keys: 20
+# whole: yes
 # why: TF32 stays on
 def build_plan(builder, network, config, path, workspace=4 << 30):
     """Build and write the plan; return its number of bytes. RuntimeError, and the old file untouched, if it fails."""

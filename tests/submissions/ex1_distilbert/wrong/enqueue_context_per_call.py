@@ -1,6 +1,6 @@
 # check: ex1/enqueue
 # expect: partly
-# line: 
+# line: nothing is made anew for each call
 # why: an execution context for every call
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

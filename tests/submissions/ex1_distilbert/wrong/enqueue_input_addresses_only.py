@@ -1,6 +1,6 @@
 # check: ex1/enqueue
 # expect: zero
-# line: a batch of
+# line: a batch runs
 # why: outputs have no address
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

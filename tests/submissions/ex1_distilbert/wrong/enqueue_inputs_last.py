@@ -1,5 +1,5 @@
 # check: ex1/enqueue
-# expect: partly
+# expect: zero
 # line: outputs are right
 # why: inputs are copied after the execution: it computes with the last batch's
 def enqueue(context, buffers, stream, inputs):

@@ -1,5 +1,5 @@
 # check: ex1/enqueue
-# expect: partly
+# expect: zero
 # line: outputs are right
 # why: the addresses of the two inputs change places
 def enqueue(context, buffers, stream, inputs):

@@ -1,6 +1,6 @@
 # check: ex1/enqueue
 # expect: partly
-# line: 
+# line: nothing is made anew for each call
 # why: device memory for every call, which is never freed
 KEPT = []
 

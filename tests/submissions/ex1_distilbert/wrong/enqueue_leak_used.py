@@ -1,6 +1,6 @@
 # check: ex1/enqueue
 # expect: partly
-# line: 
+# line: nothing is made anew for each call
 # why: the batch's own device memory is used and kept for ever
 KEPT = []
 

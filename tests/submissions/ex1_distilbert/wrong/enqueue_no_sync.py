@@ -3,6 +3,7 @@
 # line: one synchronisation for each batch
 # line: outputs are right
 # keys: 20
+# whole: yes
 # why: nothing waits: results are read before they are there
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

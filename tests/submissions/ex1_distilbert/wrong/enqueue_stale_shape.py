@@ -1,7 +1,6 @@
 # check: ex1/enqueue
 # expect: zero
-# line: a batch of
-# line: outputs are right
+# line: a batch runs
 # why: the shape is set after the buffers were filled: the last call's counts
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

@@ -1,7 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: outputs are right
-# why: all rows that the buffer holds are returned
+# why: the whole flat buffer is returned
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""
     outputs = [name for name in buffers if name not in inputs]
@@ -23,4 +23,4 @@ def enqueue(context, buffers, stream, inputs):
     for name in outputs:
         cuda.memcpy_dtoh_async(used(name), buffers[name].device, stream)
     stream.synchronize()
-    return {name: buffers[name].host.reshape(-1, context.get_tensor_shape(name)[-1]).copy() for name in outputs}
+    return {name: buffers[name].host.copy() for name in outputs}

@@ -1,5 +1,5 @@
 # check: ex1/fp16
-# expect: partly
+# expect: zero
 # line: weights and activations
 # why: BF16 is no FP16
 FLOAT, BRAIN = onnx.TensorProto.FLOAT, onnx.TensorProto.BFLOAT16

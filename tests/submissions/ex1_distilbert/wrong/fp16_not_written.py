@@ -1,6 +1,6 @@
 # check: ex1/fp16
 # expect: zero
-# line: 
+# line: the target is valid ONNX
 # why: the graph is returned and not written
 def to_fp16(source, target):
     """Write an FP16 twin of the ONNX file `source` to `target`: weights and activations FP16, integer inputs as they are."""

@@ -1,5 +1,5 @@
 # check: ex1/parse
-# expect: partly
+# expect: zero
 # line: a good file gives its network
 # why: nothing is returned
 def parse_network(builder, onnx_path, logger):

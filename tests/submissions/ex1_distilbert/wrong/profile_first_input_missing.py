@@ -1,5 +1,5 @@
 # check: ex1/profile
-# expect: partly
+# expect: zero
 # line: every input of the network is in the profile
 # why: range begins at 1: the first input is left out
 def add_profile(builder, config, network, smallest, usual, largest):

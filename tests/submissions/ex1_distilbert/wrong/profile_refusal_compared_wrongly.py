@@ -1,5 +1,6 @@
 # check: ex1/profile
 # expect: zero
+# line: the index is returned, and a profile that TensorRT refuses
 # line: a profile is added
 # why: index 0 is taken for a refusal
 def add_profile(builder, config, network, smallest, usual, largest):
