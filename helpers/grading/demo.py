@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 import shutil
 import sys
 import time
@@ -296,7 +297,7 @@ def _answer(student: Student, name: str, stub: str, solved: Mapping[str, str]) -
         return source.strip().replace("{name}", function)
     if name not in student.solved and student.solved != ("*",):
         return stub
-    source = solved[name]
+    source = re.sub(r"(?m)^ *### (BEGIN|END) SOLUTION\n?", "", solved[name])
     if name in student.edits:
         before, after = student.edits[name]
         if before not in source:

@@ -108,7 +108,7 @@ def _rows(book: Book, student: str, record: dict[str, Any]) -> list[dict[str, An
     rows = []
     for name in [*book.checks, *book.answers]:
         grade = book._grade(student, name)
-        state = record.get("cells", {}).get(name, {}).get("state", "")
+        state = record.get("cells", {}).get(name, {}).get("state", "").replace("failed", "not passed")
         if grade.needs_manual_grade:
             state = AWAITING
         elif name in book.answers:
