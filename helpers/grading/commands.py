@@ -1,4 +1,4 @@
-"""`python -m helpers grade ...`: release, class, notebook, explain, feedback, export, demo, corpus."""
+"""`python -m helpers grade ...`: release, class, notebook, explain, feedback, export, demo, corpus, time."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def main(arguments: Sequence[str]) -> int:
     """Run one command of the group; 0 is success, 1 a failure that was explained, 2 bad usage."""
     arguments = list(arguments)
-    if arguments[:1] == ["corpus"]:  # it has its own arguments and its own --help
+    if arguments[:1] == ["corpus"]:  # these two have their own arguments and their own --help
         from . import corpus
 
         return int(corpus.main(arguments[1:]) or 0)
+    if arguments[:1] == ["time"]:
+        from . import timing
+
+        return timing.main(arguments[1:])
     options = _parser().parse_args(arguments)
     return int(options.run(options) or 0)
 
@@ -68,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("assignment", nargs="?", default="ex1_distilbert", metavar="ASSIGNMENT")
     demo.add_argument("--workers", type=int, default=0, metavar="N")
     commands.add_parser("corpus", help="judge the corpus of right and wrong answers", add_help=False)
+    commands.add_parser("time", help="how long the checks and a submission take here", add_help=False)
     return parser
 
 

@@ -8,7 +8,6 @@ run in a sandbox and are thrown away afterwards.
 
 from __future__ import annotations
 
-import ast
 import atexit
 import contextlib
 import functools
@@ -29,6 +28,7 @@ from typing import Any
 from .. import backend
 from ..messages import Limits
 from . import device, merge, report, sandbox
+from . import release as release_of
 from .check import row_of
 from .draw import VISIBLE, Draw, secret
 from .report import Check, Verdict
@@ -164,7 +164,7 @@ def grade(
             if tick:
                 tick(name, index, len(cells))
             if merge.is_check(cell):
-                row, function = _what_is_checked(cell)
+                row, function = checked(cell)
                 result.cells[name] = run.judge(row, function, draw(row.id))
                 cell["outputs"] = _outputs(row, result.cells[name], index + 1)
                 run.after(row.id, result.cells[name], cell)
@@ -178,24 +178,21 @@ def grade(
 
 def _needed(cells: Sequence[dict[str, Any]], only: str) -> list[dict[str, Any]]:
     """The cells that one check needs: imports and glue, answers up to it, the student's own cells, and the check."""
-    needed = []
+    needed: list[dict[str, Any]] = []
     for cell in cells:
         tag = merge.key_of(cell)
         if merge.is_check(cell):
-            if _what_is_checked(cell)[0].id == only:
+            if checked(cell)[0].id == only:
                 return [*needed, cell]
         elif merge.is_solution(cell) or tag == "imports" or tag.startswith("glue-") or tag == "own":
             needed.append(cell)
     raise ValueError(f"there is no check {only!r} in this assignment")
 
 
-def _what_is_checked(cell: Mapping[str, Any]) -> tuple[Check, str]:
-    """The row and the name in `check("id", name)`; a release has nothing else in a check cell."""
-    (statement,) = ast.parse(merge.source_of(cell)).body
-    assert isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
-    ident, name = statement.value.args
-    assert isinstance(ident, ast.Constant) and isinstance(name, ast.Name)
-    return row_of(str(ident.value)), name.id
+def checked(cell: Mapping[str, Any]) -> tuple[Check, str]:
+    """The check's row and the name that stand in a check cell of a release."""
+    ident, name = release_of.checked(merge.source_of(cell))
+    return row_of(ident), name
 
 
 @functools.cache

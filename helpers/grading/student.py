@@ -117,10 +117,9 @@ def _shell(outputs: Outputs) -> Any:
     from traitlets.config import Config
 
     class Publisher(DisplayPublisher):
-        def publish(
-            self, data: Any, metadata: Any = None, *, transient: Any = None, update: bool = False, **_: Any
-        ) -> None:
-            outputs.rich("display_data", data, metadata or {}, (transient or {}).get("display_id", ""))
+        def publish(self, data: Any, metadata: Any = None, source: Any = None, **named: Any) -> None:
+            ident = (named.get("transient") or {}).get("display_id", "")
+            outputs.rich("display_data", data, metadata or {}, ident)
 
         def clear_output(self, wait: bool = False) -> None:
             outputs.clear(wait)

@@ -384,7 +384,7 @@ class Far:
         )
         if not (whole and place and isinstance(claim.get("dtype"), str)):
             raise Gone("the reply to `array` was no description of an array")
-        return claim  # type: ignore[no-any-return]
+        return claim
 
     def path(self, name: str) -> str:
         return _text(self._ask("path", name))
@@ -436,7 +436,7 @@ def ask(connection: socket.socket, message: list[Any], seconds: float, limits: L
     good = isinstance(reply, list) and len(reply) >= 2 and reply[0] in ("ok", "raised")
     if not good or (reply[0] == "raised" and not (len(reply) == 5 and isinstance(reply[2], list))):
         raise Gone("what it sent is no reply")
-    return reply  # type: ignore[no-any-return]
+    return reply
 
 
 def _text(value: Any) -> str:
