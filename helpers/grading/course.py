@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from helpers.files import replacing
 
@@ -174,8 +174,8 @@ def judge_all(
                 job = todo.pop()
                 line.send(job)
                 busy[line] = (process, job)
-            for line in wait(list(busy)):
-                assert isinstance(line, Connection)
+            for ready in wait(list(busy)):
+                line = cast(Connection, ready)
                 process, job = busy.pop(line)
                 try:
                     answer = line.recv()

@@ -86,8 +86,8 @@ def outputs(found: Any) -> list[Any]:
             kept.append(nbformat.v4.new_output("stream", name=name, text=_short(_joined(output.get("text")))))
         elif kind == "error":
             lines = [_short(str(line)) for line in output.get("traceback", [])][:200]
-            words = {"ename": _short(str(output.get("ename"))), "evalue": _short(str(output.get("evalue")))}
-            kept.append(nbformat.v4.new_output("error", traceback=lines, **words))
+            named = {"ename": _short(str(output.get("ename"))), "evalue": _short(str(output.get("evalue")))}
+            kept.append(nbformat.v4.new_output("error", traceback=lines, **named))
         elif kind in ("display_data", "execute_result"):
             data = _data(output.get("data", {}))
             more = {"execution_count": None} if kind == "execute_result" else {}
