@@ -41,7 +41,11 @@ class Gone(Exception):
 
 
 class Subject(Protocol):
-    """What a check can do with the student's objects. Arguments are refs, data, and lists or dicts of them."""
+    """What a check can do with the student's objects. Arguments are refs, data, and lists or dicts of them.
+
+    `shared` is for what is too expensive to do twice: a check and its twin find there what one of them put there, and
+    "draw", where a graded run has a secret one, for what both of them use.
+    """
 
     shared: dict[str, Any]
 
