@@ -323,12 +323,12 @@ class _Run:
         if self._gone or graded.visible >= graded.maximum:
             return
         try:
-            reply = ask(self._student, ["stand_in", ident], CHECK_SECONDS, OUTPUT_LIMITS)
+            ask(self._student, ["stand_in", ident], CHECK_SECONDS, OUTPUT_LIMITS)
         except Gone as error:
             cell["outputs"].insert(-1, self._ended(error))
             return
-        if reply[0] == "ok":
-            cell["outputs"][-1:-1] = clean_outputs(reply[1], 0)
+        text = "  Cells behind this one run with the course's stand-in, which earns nothing.\n"
+        cell["outputs"][0]["text"] += text  # the judge's own words: nothing of the student's stands in a check cell
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -386,14 +386,15 @@ def clean_outputs(items: Any, count: int) -> list[dict[str, Any]]:
     """Outputs as a student's process reports them, made into nbformat's form; what has another form is dropped."""
     found: list[dict[str, Any]] = []
     for item in items if isinstance(items, list) else []:
-        kind = item.get("output_type") if isinstance(item, dict) else None
-        if kind == "stream" and item.get("name") in ("stdout", "stderr") and isinstance(item.get("text"), str):
-            found.append({"output_type": "stream", "name": item["name"], "text": item["text"]})
+        item = item if isinstance(item, dict) else {}
+        kind, name, text = (_string(item.get(field)) for field in ("output_type", "name", "text"))
+        if kind == "stream" and name in ("stdout", "stderr"):
+            found.append({"output_type": "stream", "name": name, "text": text})
         elif kind == "error":
             trace = item.get("traceback")
             lines = [line for line in trace if isinstance(line, str)] if isinstance(trace, list) else []
-            names = {name: str(item.get(name, ""))[:2000] for name in ("ename", "evalue")}
-            found.append({"output_type": "error", **names, "traceback": lines})
+            words = {field: _string(item.get(field))[:2000] for field in ("ename", "evalue")}
+            found.append({"output_type": "error", **words, "traceback": lines})
         elif kind in ("display_data", "execute_result") and isinstance(item.get("data"), dict):
             data = {t: v for t, v in item["data"].items() if t in _SHOWN and isinstance(v, str)}
             notes = item.get("metadata")
@@ -405,3 +406,7 @@ def clean_outputs(items: Any, count: int) -> list[dict[str, Any]]:
             clean = {"output_type": kind, "data": data, "metadata": alt}
             found.append(clean | ({"execution_count": count} if kind == "execute_result" else {}))
     return found
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -437,10 +437,10 @@ def ask(connection: socket.socket, message: list[Any], seconds: float, limits: L
         raise Gone("the process ended") from None
     except ProtocolError as error:
         raise Gone(f"what it sent is no message: {error}") from None
-    good = isinstance(reply, list) and len(reply) >= 2 and reply[0] in ("ok", "raised")
-    if not good or (reply[0] == "raised" and not (len(reply) == 5 and isinstance(reply[2], list))):
-        raise Gone("what it sent is no reply")
-    return reply
+    kind = reply[0] if isinstance(reply, list) and len(reply) >= 2 and isinstance(reply[0], str) else ""
+    if kind == "ok" or (kind == "raised" and len(reply) == 5 and isinstance(reply[2], list)):
+        return reply
+    raise Gone("what it sent is no reply")
 
 
 def _text(value: Any) -> str:

@@ -132,6 +132,18 @@ def test_a_check_and_its_twin_export_once_and_compare_on_inputs_of_their_own(exp
     assert [line.what for line in verdicts[0].lines] == [line.what for line in verdicts[1].lines]
 
 
+def test_in_a_graded_run_the_one_export_is_of_a_secret_model(answer: Callable[..., Any]) -> None:
+    """Else one file, exported from the public model, would be everybody's answer."""
+    row, public = table("ex1")["ex1/export"], Here(answer("ex1/export"))
+    run(row, public, EXAMINER, VISIBLE)
+    file = public.shared["ex1/export"].data
+    graded = Here(lambda model, path: path.write_bytes(file))
+    graded.shared["draw"] = Draw(b"secret")
+    assert run(row, graded, EXAMINER, VISIBLE).points == 0
+    public.close()
+    graded.close()
+
+
 def test_an_export_that_fails_is_not_called_again_for_the_twin() -> None:
     calls = []
 
@@ -232,7 +244,7 @@ WRONG: list[tuple[str, list[Change], str, str]] = [
     ("ex1/build", [("config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace)", "pass")],
      "the workspace limit is the one that was asked for", "asked for"),
     ("ex1/build", [("config.clear_flag(trt.BuilderFlag.TF32)", "pass")], "TF32 is off", "as it is by default"),
-    ("ex1/build", [("if plan is None:\n        raise", "if plan is None:\n        return 0\n        raise")], "a build that fails raises an error", "no exception"),
+    ("ex1/build", [("if plan is None:\n        raise", "if plan is None:\n        return 0\n        raise")], "a build that fails raises a RuntimeError", "no exception"),
     ("ex1/build", [("    config.set_memory", "    open(path, 'wb').close()\n    config.set_memory")], "leaves the last good plan alone", "0 bytes now"),
     ("ex1/build", [("return plan.nbytes", "return None")], "the size of the plan is returned", "None was returned"),
     ("ex1/build", [("Path(path).write_bytes(plan)", "open(path, 'ab').write(plan)")], "a plan that the runtime takes", "magicTag"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 
+import numpy as np
 import pytest
 
 from helpers.grading import judge
@@ -174,6 +175,15 @@ _HOSTILE = {
         "import helpers.grading.student as s\n"
         "s.Student.handle = lambda self, m: ['ok', True]\ndef parse_network(*a): return 1"
     ),
+    "arrays in the place of words": (
+        "import helpers.grading.student as s, numpy as np\n"
+        "s.Student.handle = lambda self, m: [np.ones(3), np.ones(3)]\ndef parse_network(*a): return 1"
+    ),
+    "arrays in the place of outputs": (
+        "import helpers.grading.student as s, numpy as np\n"
+        "s.Student.handle = lambda self, m: ['ok', [{'output_type': np.ones(2)}], np.ones(2)]\n"
+        "def parse_network(*a): return 1"
+    ),
     "a raw message to the device": (
         "import os, socket\nsocket.socket(fileno=os.dup(int(os.environ['TRT_DEVICE_FD']))).sendall(b'\\xff' * 1000)\n"
         + PARSE
@@ -190,6 +200,18 @@ def test_hostile_answers_earn_nothing_and_stop_nothing(what, monkeypatch):
     assert graded.status == "graded"
     assert graded.cells["check-parse"].points == 0, graded.cells["check-parse"].lines
     assert graded.cells["check-profile"].state in ("passed", "not reached", "failed")
+
+
+def test_nothing_of_the_students_stands_in_a_check_cell():
+    forge = (
+        "import helpers.grading.student as s\n"
+        "s.Student.stand_in = lambda self, i: [[{'output_type': 'execute_result', 'data': {'text/plain': '3.0'}}], True]\n"
+        "def parse_network(*a): return 1"
+    )
+    graded = _grade(_submission(parse=forge))
+    check = next(c for c in graded.notebook["cells"] if c["id"] == "check-parse")
+    results = [o["data"]["text/plain"] for o in check["outputs"] if o["output_type"] == "execute_result"]
+    assert results == ["0.0"] and "stand-in" in _printed(graded, "check-parse")
 
 
 def test_the_answer_modules_are_absent_until_their_check_is_judged():
@@ -265,6 +287,8 @@ def test_outputs_are_made_into_nbformats_form_whatever_comes():
         {"output_type": "made up"},
         "nothing",
         None,
+        {"output_type": np.ones(3), "name": np.ones(3)},
+        {"output_type": "stream", "name": np.ones(2), "text": "x"},
     ]  # fmt: skip
     outputs = judge.clean_outputs(items, 3)
     notebook = nbformat.v4.new_notebook(
