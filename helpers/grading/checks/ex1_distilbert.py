@@ -25,228 +25,33 @@ from ..draw import Draw
 from ..examiner import RUNTIME, TRUE_FP16, Examiner
 from ..report import Check, NotAttempted, Report, Stopped, errors_of, said, short, words
 from ..subject import Raised, Ref, Subject
+from .ground import (
+    Classifier,
+    Facts,
+    Model,
+    Odd,
+    Range,
+    Shape,
+    as_number,
+    built_by,
+    classifier_model,
+    drawn_names,
+    drawn_range,
+    make_ground,
+    path_of,
+    profile_of,
+    put_profile,
+    serialized,
+    sum_model,
+    trt_constant,
+    unlike,
+    value_of,
+)
 
-Shape = tuple[int, int]
-Range = tuple[Shape, Shape, Shape]  # smallest, usual, largest
-Facts = dict[str, Any]
 Event = dict[str, Any]
 
 _NO_RECORD = "only the simulated device in this process keeps a record"
 _NUMPY = {"FLOAT": "float32", "HALF": "float16", "INT64": "int64", "INT32": "int32"}
-
-
-# --- what is drawn --------------------------------------------------------------------------------------------------
-
-_WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty", "knoll", "larch")
-
-
-def _names(draw: Draw, what: str, count: int) -> list[str]:
-    """Names of tensors, operators or files that nobody can have written down."""
-    random = draw(f"{what}: names")
-    chosen = random.choice(len(_WORDS), count, replace=False)
-    return [f"{_WORDS[i]}_{random.integers(100, 999)}" for i in chosen]
-
-
-def _range(draw: Draw, what: str) -> Range:
-    """Smallest, usual and largest [batch, sequence]: all different, never beginning at 1."""
-    random = draw(f"{what}: range")
-    batch = np.cumsum([random.integers(2, 5), random.integers(1, 4), random.integers(3, 7)])
-    length = np.cumsum([random.integers(3, 6), random.integers(1, 4), random.integers(2, 6)])
-    if length[2] == batch[2]:
-        length[2] += 1
-    small, usual, large = ((int(b), int(s)) for b, s in zip(batch, length, strict=True))
-    return small, usual, large
-
-
-def _profile(names: Sequence[str], shapes: Range) -> dict[str, list[list[int]]]:
-    return {name: [list(shape) for shape in shapes] for name in names}
-
-
-@dataclass(frozen=True)
-class _Model:
-    """A small model of our own. All inputs have the shape [batch, sequence]."""
-
-    onnx: bytes
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    dtypes: Mapping[str, str]
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.onnx).hexdigest()
-
-
-def _serialized(text: str, weights: Mapping[str, np.ndarray]) -> bytes:
-    import onnx
-    from onnx import numpy_helper
-
-    model = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> {text}')
-    for name, array in weights.items():
-        model.graph.initializer.append(numpy_helper.from_array(array, name))
-    return bytes(model.SerializeToString())
-
-
-def _sum(draw: Draw, what: str, count: int = 2) -> _Model:
-    """Two or three inputs -> the weighted sum of their product, float16 [batch]."""
-    names = _names(draw, what, count + 1)
-    kinds = ["int64", "int64", "float"][:count]
-    declared = ", ".join(f"{kind}[batch, sequence] {name}" for kind, name in zip(kinds, names, strict=False))
-    product = "numbers = Cast <to = 1> (both)" if count == 2 else f"numbers = Mul (cast, {names[2]})"
-    text = f"""
-        sum ({declared}) => (float16[batch] {names[-1]}) {{
-            last = Constant <value_ints = [-1]> ()
-            both = Mul ({names[0]}, {names[1]})
-            {"" if count == 2 else "cast = Cast <to = 1> (both)"}
-            {product}
-            product = Mul (numbers, factor)
-            total = ReduceSum <keepdims = 0> (product, last)
-            {names[-1]} = Cast <to = 10> (total)
-        }}"""
-    factor = draw(f"{what}: factor").normal(size=1).astype(np.float32)
-    kinds = [{"float": "float32"}.get(kind, kind) for kind in kinds]
-    dtypes = dict(zip(names, [*kinds, "float16"], strict=True))
-    return _Model(_serialized(text, {"factor": factor}), tuple(names[:-1]), (names[-1],), dtypes)
-
-
-@dataclass(frozen=True)
-class _Classifier(_Model):
-    """tokens, mask int64 [batch, sequence] -> scores float32 [batch, labels], details float16 [batch, sequence]."""
-
-    table: np.ndarray
-    direction: np.ndarray
-
-    def expected(self, tokens: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
-        rows = self.table[tokens].astype(np.float64)
-        scores = (rows * mask[..., None]).sum(1).astype(np.float32)
-        details = ((rows * self.direction).sum(2) * mask).astype(np.float16)
-        return dict(zip(self.outputs, (scores, details), strict=True))
-
-    def batch(self, draw: Draw, what: str, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
-        random = draw(f"{what}: batch")
-        return random.integers(0, len(self.table), shape), (random.random(shape) < 0.7).astype(np.int64)
-
-
-def _classifier(draw: Draw, what: str) -> _Classifier:
-    tokens, mask, scores, details = _names(draw, what, 4)
-    random = draw(f"{what}: weights")
-    labels = int(random.integers(3, 7))
-    text = f"""
-        classifier (int64[batch, sequence] {tokens}, int64[batch, sequence] {mask})
-            => (float[batch, {labels}] {scores}, float16[batch, sequence] {details}) {{
-            last = Constant <value_ints = [-1]> ()
-            second = Constant <value_ints = [1]> ()
-            rows = Gather (table, {tokens})
-            factor = Cast <to = 1> ({mask})
-            column = Unsqueeze (factor, last)
-            product = Mul (rows, column)
-            {scores} = ReduceSum <keepdims = 0> (product, second)
-            turned = Mul (rows, direction)
-            along = ReduceSum <keepdims = 0> (turned, last)
-            shown = Mul (along, factor)
-            {details} = Cast <to = 10> (shown)
-        }}"""
-    table = random.normal(size=(int(random.integers(30, 60)), labels)).astype(np.float32)
-    direction = random.normal(size=labels).astype(np.float32)
-    return _Classifier(
-        _serialized(text, {"table": table, "direction": direction}),
-        (tokens, mask),
-        (scores, details),
-        {tokens: "int64", mask: "int64", scores: "float32", details: "float16"},
-        table,
-        direction,
-    )
-
-
-# --- the subject's side ---------------------------------------------------------------------------------------------
-
-
-class _Odd:
-    """In the place of a value that is no plain data."""
-
-    def __init__(self, why: str) -> None:
-        self.why = why
-
-    def __repr__(self) -> str:
-        return f"something that is no plain value ({self.why})"
-
-
-def _told(subject: Subject, ref: Ref) -> Any:
-    """The value of a ref as the subject tells it."""
-    try:
-        return subject.value(ref)
-    except Raised as error:
-        return _Odd(words(error))
-
-
-def _number(value: Any) -> float | None:
-    """A finite number, or None for everything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _constant(subject: Subject, name: str) -> Ref:
-    """A constant of the `tensorrt` module, such as "MemoryPoolType.WORKSPACE"."""
-    return subject.call(subject.new("operator.attrgetter", name), subject.new("importlib.import_module", "tensorrt"))
-
-
-@dataclass(frozen=True)
-class _Ground:
-    """A builder with a parsed network and an empty config. All of them are kept alive as long as they are used."""
-
-    logger: Ref
-    builder: Ref
-    network: Ref
-    parser: Ref
-    config: Ref
-
-
-def _ground(subject: Subject, model: _Model) -> _Ground:
-    logger = subject.logger()
-    builder = subject.new("tensorrt.Builder", logger)
-    typed = _number(_told(subject, subject.new("builtins.int", _constant(subject, _STRONGLY_TYPED)))) or 0
-    network = subject.method(builder, "create_network", 1 << min(int(abs(typed)), 20))
-    parser = subject.new("tensorrt.OnnxParser", network, logger)
-    subject.method(parser, "parse", model.onnx)
-    return _Ground(logger, builder, network, parser, subject.method(builder, "create_builder_config"))
-
-
-_STRONGLY_TYPED = "NetworkDefinitionCreationFlag.STRONGLY_TYPED"
-
-
-def _add_profile(subject: Subject, builder: Ref, config: Ref, names: Sequence[str], shapes: Range) -> None:
-    profile = subject.method(builder, "create_optimization_profile")
-    for name in names:
-        subject.method(profile, "set_shape", name, *shapes)
-    subject.method(config, "add_optimization_profile", profile)
-
-
-def _built(subject: Subject, builder: Ref, network: Ref, config: Ref) -> bytes | None:
-    """The bytes of the plan that the subject's builder makes; None where it makes none."""
-    plan = subject.method(builder, "build_serialized_network", network, config)
-    if _told(subject, plan) is None:
-        return None
-    data = _told(subject, subject.new("builtins.bytes", plan))
-    return data if isinstance(data, bytes) else None
-
-
-def _of_model(facts: Facts, model: _Model) -> str:
-    """Why a plan's facts are not those of `model`; empty where they are."""
-    if facts["problem"]:
-        return str(facts["problem"])
-    if facts["onnx"] not in (None, model.sha256):
-        return "the plan was built from another model than the one that was given"
-    names = {row[0] for row in facts["tensors"]}
-    missing = sorted({*model.inputs, *model.outputs} - names)
-    return f"the plan lacks {', '.join(missing)}" if missing else ""
-
-
-def _path(subject: Subject, text: str) -> Ref:
-    return subject.new("pathlib.Path", text)
 
 
 # --- ex1/export -----------------------------------------------------------------------------------------------------
@@ -327,7 +132,7 @@ def _export_once(subject: Subject, report: Report, draw: Draw) -> _Exported:
     state = {name: subject.new("torch.from_numpy", array) for name, array in weights.items()}
     subject.method(theirs, "load_state_dict", state, strict=False)
     subject.method(theirs, "eval")
-    path = _path(subject, subject.path(_ONNX))
+    path = path_of(subject, subject.path(_ONNX))
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)  # the exporter's notes on packages that nobody needs here
     try:
@@ -464,12 +269,12 @@ def _same_numbers(examiner: Examiner, made: _Exported, wanted: list[_Answer]) ->
 
 
 def _parse(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> None:
-    model, shapes = _sum(draw, "parse"), _range(draw, "parse")
-    files = [f"{name}.onnx" for name in _names(draw, "parse: files", 3)]
+    model, shapes = sum_model(draw, "parse"), drawn_range(draw, "parse")
+    files = [f"{name}.onnx" for name in drawn_names(draw, "parse: files", 3)]
     logger = subject.logger()
 
     def path(name: str, data: bytes) -> Ref:
-        return _path(subject, subject.write(name, data))
+        return path_of(subject, subject.write(name, data))
 
     builder = subject.new("tensorrt.Builder", logger)
     answer = subject.answer()
@@ -512,15 +317,15 @@ def _parse(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> 
     )
 
 
-def _continued(subject: Subject, examiner: Examiner, builder: Ref, network: Ref, model: _Model, shapes: Range) -> str:
+def _continued(subject: Subject, examiner: Examiner, builder: Ref, network: Ref, model: Model, shapes: Range) -> str:
     """Build what was returned as a network; why it is not the network of `model`, empty where it is."""
     try:
         config = subject.method(builder, "create_builder_config")
-        _add_profile(subject, builder, config, model.inputs, shapes)
-        data = _built(subject, builder, network, config)
+        put_profile(subject, builder, config, model.inputs, shapes)
+        data = built_by(subject, builder, network, config)
     except Raised as error:
         return f"what was returned cannot be built: {words(error)}"
-    return "it does not build" if data is None else _of_model(examiner.plan(data, True), model)
+    return "it does not build" if data is None else unlike(examiner.plan(data, True), model)
 
 
 def _cut(examiner: Examiner, onnx: bytes, draw: Draw) -> bytes:
@@ -536,7 +341,7 @@ def _unsupported(draw: Draw) -> bytes:
     """A model whose third node no parser takes; what NVIDIA's says of it quotes the drawn word."""
     import onnx
 
-    (word,) = _names(draw, "parse: word", 1)
+    (word,) = drawn_names(draw, "parse: word", 1)
     model = onnx.parser.parse_model(f"""
         <ir_version: 10, opset_import: ["" : 20]>
         broken (float[n] x) => (float[n] y) {{
@@ -557,8 +362,8 @@ def _squeezed(text: str) -> str:
 
 def _profiles(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> None:
     count = int(draw("profile: inputs").integers(2, 4))
-    model, (smallest, usual, largest) = _sum(draw, "profile", count), _range(draw, "profile")
-    ground = _ground(subject, model)
+    model, (smallest, usual, largest) = sum_model(draw, "profile", count), drawn_range(draw, "profile")
+    ground = make_ground(subject, model)
     answer = subject.answer()
     index = report.call(
         "a profile is added",
@@ -572,9 +377,9 @@ def _profiles(subject: Subject, examiner: Examiner, report: Report, draw: Draw) 
         largest,
         log=ground.logger,
     )
-    data = _built(subject, ground.builder, ground.network, ground.config)
+    data = built_by(subject, ground.builder, ground.network, ground.config)
     facts = examiner.plan(data, True) if data else {}
-    problem = _of_model(facts, model) if data else "the build returned None" + said(errors_of(subject, ground.logger))
+    problem = unlike(facts, model) if data else "the build returned None" + said(errors_of(subject, ground.logger))
     added = facts.get("profiles", [])
     built = report.expect(
         "every input of the network is in the profile, and the network builds with it",
@@ -600,14 +405,14 @@ def _profiles(subject: Subject, examiner: Examiner, report: Report, draw: Draw) 
         "the usual shape is the second of the three.",
     )
     # a config that has a profile already, for other shapes: the index of the next is not 0
-    second = _ground(subject, model)
-    _add_profile(subject, second.builder, second.config, model.inputs, ((40, 40), (41, 41), (42, 42)))
+    second = make_ground(subject, model)
+    put_profile(subject, second.builder, second.config, model.inputs, ((40, 40), (41, 41), (42, 42)))
     of_second = (answer, second.builder, second.config, second.network)
-    told = [_told(subject, index)]
+    told = [value_of(subject, index)]
     try:
-        told.append(_told(subject, subject.call(*of_second, smallest, usual, largest)))
+        told.append(value_of(subject, subject.call(*of_second, smallest, usual, largest)))
     except Raised as raised:
-        told.append(_Odd(words(raised)))
+        told.append(Odd(words(raised)))
     error = report.raises(subject, *of_second, largest, usual, smallest)
     right = all(type(i) is int for i in told) and 0 <= told[0] < len(added) and 1 <= told[1] <= len(added)
     happened = f"{short(told[0])} was returned for the first profile, {short(told[1])} where there was one already; "
@@ -641,10 +446,10 @@ def _inside(shape: Sequence[int], limits: Sequence[Sequence[int]]) -> bool:
 
 
 def _build(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> None:
-    model, shapes, random = _sum(draw, "build", 3), _range(draw, "build"), draw("build: workspace")
+    model, shapes, random = sum_model(draw, "build", 3), drawn_range(draw, "build"), draw("build: workspace")
     workspace = int(random.integers(40 << 20, 900 << 20))
-    ground = _ground(subject, model)
-    _add_profile(subject, ground.builder, ground.config, model.inputs, shapes)
+    ground = make_ground(subject, model)
+    put_profile(subject, ground.builder, ground.config, model.inputs, shapes)
     # longer than the new plan: what is appended to it, or only written over its beginning, is no plan
     path = subject.write("good.plan", random.bytes(2 << 20))
     answer = subject.answer()
@@ -655,13 +460,13 @@ def _build(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> 
         ground.builder,
         ground.network,
         ground.config,
-        _path(subject, path),
+        path_of(subject, path),
         workspace,
         log=ground.logger,
     )
     data = subject.read("good.plan")
     facts = examiner.plan(data or b"", True)
-    problem = "there is no file at the given path" if data is None else _of_model(facts, model)
+    problem = "there is no file at the given path" if data is None else unlike(facts, model)
     profiles = [profile[model.inputs[0]] for profile in facts["profiles"] if model.inputs[0] in profile]
     if not problem and not any(_inside(shapes[1], profile) for profile in profiles):
         problem = "the plan was built with another profile than the config's"
@@ -672,7 +477,7 @@ def _build(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> 
         problem,
         "write what build_serialized_network returned, in binary, over what was there before, and nothing else.",
     )
-    told = _told(subject, size)
+    told = value_of(subject, size)
     report.expect(
         "the size of the plan is returned",
         good and type(told) is int and told in (facts["size"], len(data or b"")),
@@ -682,9 +487,9 @@ def _build(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> 
     )
     limit, flags = facts["workspace"], facts["flags"]
     if limit is None:  # pragma: no cover - needs a GPU: a plan does not tell, the config does
-        pool, flag = (_constant(subject, name) for name in ("MemoryPoolType.WORKSPACE", "BuilderFlag.TF32"))
-        limit = _told(subject, subject.method(ground.config, "get_memory_pool_limit", pool))
-        flags = ["TF32"] if _told(subject, subject.method(ground.config, "get_flag", flag)) else []
+        pool, flag = (trt_constant(subject, name) for name in ("MemoryPoolType.WORKSPACE", "BuilderFlag.TF32"))
+        limit = value_of(subject, subject.method(ground.config, "get_memory_pool_limit", pool))
+        flags = ["TF32"] if value_of(subject, subject.method(ground.config, "get_flag", flag)) else []
     report.expect(
         "the workspace limit is the one that was asked for",
         good and limit == workspace,
@@ -699,10 +504,10 @@ def _build(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> 
         "the flag TF32 is set, as it is by default" if good else "there is no good plan",
         "config.clear_flag(trt.BuilderFlag.TF32), before the build.",
     )
-    bad = _ground(subject, model)  # no profile: NVIDIA's builder returns None
+    bad = make_ground(subject, model)  # no profile: NVIDIA's builder returns None
     old = random.bytes(64)
     path = subject.write("old.plan", old)
-    error = report.raises(subject, answer, bad.builder, bad.network, bad.config, _path(subject, path), workspace)
+    error = report.raises(subject, answer, bad.builder, bad.network, bad.config, path_of(subject, path), workspace)
     happened = "no exception, though build_serialized_network returned None"
     if error is not None:  # writing None raises a TypeError by accident: nobody looked at it
         happened = f"another error, or one by accident: {words(error)}"
@@ -727,9 +532,9 @@ def _build(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> 
 # --- ex1/fp16 -------------------------------------------------------------------------------------------------------
 
 
-def _encoder(draw: Draw) -> _Model:
+def _encoder(draw: Draw) -> Model:
     """tokens, mask int64 [batch, sequence] -> scores float32 [batch, labels]: one layer of attention, in FP32."""
-    tokens, mask, scores = _names(draw, "fp16", 3)
+    tokens, mask, scores = drawn_names(draw, "fp16", 3)
     random = draw("fp16: weights")
     words, width, labels = int(random.integers(20, 40)), int(random.choice([32, 48, 64])), int(random.integers(3, 7))
     text = f"""
@@ -770,15 +575,15 @@ def _encoder(draw: Draw) -> _Model:
         "w_out": random.normal(size=(width, labels)) / math.sqrt(width),
         "b_out": random.normal(size=labels),
     }
-    onnx = _serialized(text, {name: np.asarray(array, np.float32) for name, array in weights.items()})
-    return _Model(onnx, (tokens, mask), (scores,), {tokens: "int64", mask: "int64", scores: "float32"})
+    onnx = serialized(text, {name: np.asarray(array, np.float32) for name, array in weights.items()})
+    return Model(onnx, (tokens, mask), (scores,), {tokens: "int64", mask: "int64", scores: "float32"})
 
 
 def _fp16(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> None:
     model, random = _encoder(draw), draw("fp16: inputs")
     tokens, mask = model.inputs
-    source = _path(subject, subject.write("source.onnx", model.onnx))
-    target = _path(subject, subject.path("target.onnx"))
+    source = path_of(subject, subject.write("source.onnx", model.onnx))
+    target = path_of(subject, subject.path("target.onnx"))
     report.call("the file is converted", subject, subject.answer(), source, target)
     data = subject.read("target.onnx")
     facts = examiner.onnx(data or b"")
@@ -851,7 +656,7 @@ def _fp16(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> N
 def _taken(examiner: Examiner, data: bytes, names: Sequence[str], draw: Draw) -> str:
     """Why NVIDIA's builder does not take a model with these inputs; empty where it does."""
     try:
-        examiner.build(data, _profile(names, _range(draw, "fp16")))
+        examiner.build(data, profile_of(names, drawn_range(draw, "fp16")))
     except ValueError as error:
         return str(error)
     return ""
@@ -860,9 +665,9 @@ def _taken(examiner: Examiner, data: bytes, names: Sequence[str], draw: Draw) ->
 # --- ex1/buffers ----------------------------------------------------------------------------------------------------
 
 
-def _tensors(draw: Draw, width: int) -> _Model:
+def _tensors(draw: Draw, width: int) -> Model:
     """int64, int64, int32 and float32 inputs -> float16 [batch] and float32 [batch, sequence, width]."""
-    tokens, mask, gate, weights, score, detail = _names(draw, "buffers", 6)
+    tokens, mask, gate, weights, score, detail = drawn_names(draw, "buffers", 6)
     text = f"""
         tensors (int64[batch, sequence] {tokens}, int64[batch, sequence] {mask}, int32[batch, sequence] {gate},
                  float[batch, sequence] {weights})
@@ -880,12 +685,12 @@ def _tensors(draw: Draw, width: int) -> _Model:
         }}"""
     factor = draw("buffers: factor").normal(size=width).astype(np.float32)
     dtypes = {tokens: "int64", mask: "int64", gate: "int32", weights: "float32", score: "float16", detail: "float32"}
-    return _Model(_serialized(text, {"factor": factor}), (tokens, mask, gate, weights), (score, detail), dtypes)
+    return Model(serialized(text, {"factor": factor}), (tokens, mask, gate, weights), (score, detail), dtypes)
 
 
 def _buffers(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> None:
     width = int(draw("buffers: width").integers(2, 5))
-    model, shapes = _tensors(draw, width), _range(draw, "buffers")
+    model, shapes = _tensors(draw, width), drawn_range(draw, "buffers")
     if shapes[2][0] > shapes[2][1]:  # the batch is the shorter axis: who takes every axis for it gets too little
         (a, b), (c, d), (e, f) = shapes
         shapes = (b, a), (d, c), (f, e)
@@ -896,7 +701,7 @@ def _buffers(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
     rows, length = largest
     sizes = [rows * length] * 4 + [rows, rows * length * width]
     needed = {name: (size, np.dtype(dtype)) for (name, dtype), size in zip(model.dtypes.items(), sizes, strict=True)}
-    plan = examiner.build(model.onnx, _profile(model.inputs, shapes))
+    plan = examiner.build(model.onnx, profile_of(model.inputs, shapes))
     _need_context(subject)
     logger = subject.logger()
     runtime = subject.new("tensorrt.Runtime", logger)
@@ -982,7 +787,7 @@ def _need_context(subject: Subject) -> None:
 
 def _claim(subject: Subject, host: Ref) -> dict[str, Any]:
     try:
-        return subject.array(host) | {"axes": _told(subject, subject.get(host, "ndim"))}
+        return subject.array(host) | {"axes": value_of(subject, subject.get(host, "ndim"))}
     except Raised as error:
         return {"dtype": words(error), "size": 0, "nbytes": 0, "pinned": None, "axes": 0}
 
@@ -990,7 +795,7 @@ def _claim(subject: Subject, host: Ref) -> dict[str, Any]:
 def _address(subject: Subject, device: Ref) -> int:
     """The device address that an allocation stands for; 0 where it stands for none."""
     try:
-        told = _told(subject, subject.method(device, "__int__"))  # int() would take text too
+        told = value_of(subject, subject.method(device, "__int__"))  # int() would take text too
     except Raised:
         return 0
     return told if type(told) is int and 0 < told < 1 << 62 else 0
@@ -1016,7 +821,7 @@ def _not_pinned(
     if pageable:
         return f"pageable: {', '.join(pageable)}"
     for name, pattern in patterns.items():
-        shown = _told(subject, hosts[name])
+        shown = value_of(subject, hosts[name])
         if not isinstance(shown, np.ndarray) or not np.ascontiguousarray(shown).tobytes().startswith(pattern):
             return f"{name}: the array does not show what the device wrote into its pinned memory"
     return ""
@@ -1036,7 +841,7 @@ class _Engine:
     stream: Ref
 
 
-def _engine(subject: Subject, plan: bytes, model: _Model, sizes: Mapping[str, int]) -> _Engine:
+def _engine(subject: Subject, plan: bytes, model: Model, sizes: Mapping[str, int]) -> _Engine:
     _need_context(subject)
     logger = subject.logger()
     runtime = subject.new("tensorrt.Runtime", logger)
@@ -1046,7 +851,7 @@ def _engine(subject: Subject, plan: bytes, model: _Model, sizes: Mapping[str, in
     return _Engine(logger, [runtime, engine], context, _buffers_of(subject, model, sizes), stream)
 
 
-def _buffers_of(subject: Subject, model: _Model, sizes: Mapping[str, int]) -> Ref:
+def _buffers_of(subject: Subject, model: Model, sizes: Mapping[str, int]) -> Ref:
     """A dictionary of good buffers, the same object for all calls."""
     buffers = {}
     for name, size in sizes.items():
@@ -1095,9 +900,9 @@ def _sha(array: np.ndarray) -> str:
 
 
 def _enqueue(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> None:
-    model, shapes = _classifier(draw, "enqueue"), _range(draw, "enqueue")
+    model, shapes = classifier_model(draw, "enqueue"), drawn_range(draw, "enqueue")
     smallest, usual, largest = shapes
-    plan = examiner.build(model.onnx, _profile(model.inputs, shapes))
+    plan = examiner.build(model.onnx, profile_of(model.inputs, shapes))
     rows, length = largest
     sizes = dict.fromkeys(model.inputs, rows * length)
     sizes |= {model.outputs[0]: rows * model.table.shape[1], model.outputs[1]: rows * length}
@@ -1211,7 +1016,7 @@ def _call(
     report: Report,
     good: _Engine,
     answer: Ref,
-    model: _Classifier,
+    model: Classifier,
     shape: Shape,
     draw: Draw,
     number: int,
@@ -1226,9 +1031,9 @@ def _call(
     outputs: dict[str, Any] = {}
     for name in model.outputs:
         try:
-            outputs[name] = _told(subject, subject.item(reply, name))
+            outputs[name] = value_of(subject, subject.item(reply, name))
         except Raised as error:
-            outputs[name] = _Odd(f"no output {name!r} in what was returned: {words(error)}")
+            outputs[name] = Odd(f"no output {name!r} in what was returned: {words(error)}")
     del reply
     if not examiner.has_record:
         return _Call(shape, inputs, model.expected(tokens, mask), outputs, [], [])
@@ -1236,12 +1041,12 @@ def _call(
     return _Call(shape, inputs, model.expected(tokens, mask), outputs, events, examiner.record(before))
 
 
-def _output_problem(call: _Call, model: _Classifier, plan: str, recorded: bool) -> str:
+def _output_problem(call: _Call, model: Classifier, plan: str, recorded: bool) -> str:
     """Why the outputs of a call are not those of the engine; empty where they are."""
     execution = call.execution(plan)
     for name, tolerance in zip(model.outputs, (1e-4, 3e-2), strict=True):
         got = call.outputs[name]
-        problem = got.why if isinstance(got, _Odd) else differs(got, call.wanted[name], tolerance)
+        problem = got.why if isinstance(got, Odd) else differs(got, call.wanted[name], tolerance)
         if not problem and recorded:
             own = np.asarray(got).astype(model.dtypes[name])
             if execution is None:
@@ -1259,7 +1064,7 @@ def _refusals(
     report: Report,
     good: _Engine,
     answer: Ref,
-    model: _Classifier,
+    model: Classifier,
     shapes: Range,
     last: Shape,
     draw: Draw,
@@ -1349,9 +1154,9 @@ def _waits(events: list[Event]) -> str:
 # --- ex1/benchmark --------------------------------------------------------------------------------------------------
 
 
-def _heavy(draw: Draw) -> _Model:
+def _heavy(draw: Draw) -> Model:
     """A model whose inference takes milliseconds, so that the way to the device is a small part of them."""
-    tokens, mask, scores = _names(draw, "benchmark", 3)
+    tokens, mask, scores = drawn_names(draw, "benchmark", 3)
     random, width = draw("benchmark: weights"), 768
     text = f"""
         heavy (int64[batch, sequence] {tokens}, int64[batch, sequence] {mask}) => (float[batch, 4] {scores}) {{
@@ -1372,7 +1177,7 @@ def _heavy(draw: Draw) -> _Model:
         "head": random.normal(size=(width, 4)).astype(np.float32),
     }
     dtypes = {tokens: "int64", mask: "int64", scores: "float32"}
-    return _Model(_serialized(text, weights), (tokens, mask), (scores,), dtypes)
+    return Model(serialized(text, weights), (tokens, mask), (scores,), dtypes)
 
 
 @dataclass(frozen=True)
@@ -1394,7 +1199,7 @@ def _benchmark(subject: Subject, examiner: Examiner, report: Report, draw: Draw)
     # Full batches, one of as many rows and half the length, and a smaller last one: the mean is far from the median.
     shapes = [(full, length)] * whole + [(full, length // 2), (int(random.integers(5, 10)), length)]
     low, high = (2, length // 2), (full, length)
-    plan = examiner.build(model.onnx, _profile(model.inputs, (low, high, high)))
+    plan = examiner.build(model.onnx, profile_of(model.inputs, (low, high, high)))
     run = subject.runner(plan)
     arrays = [(random.integers(0, 30, shape), (random.random(shape) < 0.7).astype(np.int64)) for shape in shapes]
     # tuples, as loaders give them
@@ -1415,7 +1220,7 @@ def _benchmark(subject: Subject, examiner: Examiner, report: Report, draw: Draw)
     told: dict[str, float | None] = {}
     for key in _KEYS:
         try:
-            told[key] = _number(_told(subject, subject.item(result, key)))
+            told[key] = as_number(value_of(subject, subject.item(result, key)))
         except Raised:
             told[key] = None
     bad = [key for key, value in told.items() if value is None or value <= 0]
