@@ -182,7 +182,8 @@ class Examiner:
             problem: why it is no valid model; empty where it is one. inputs, outputs: {name: [dtype name, [dimension:
             a name, a number, or "" where nothing is said]]}. opset. external: names of tensors that are kept in another
             file. initializers: {dtype name: bytes}, with the values of Constant nodes. products: {dtype name: number
-            of matrix products with such a result}. nodes. sha256.
+            of matrix products with such a result}. subgraphs: operators with a graph inside (If, Loop, Scan). These
+            three count what an output depends on, with functions written out. nodes. sha256.
         """
         import onnx
 
@@ -194,6 +195,7 @@ class Examiner:
             "external": [],
             "initializers": {},
             "products": {},
+            "subgraphs": [],
             "nodes": 0,
             "sha256": hashlib.sha256(data).hexdigest(),
         }
@@ -213,8 +215,10 @@ class Examiner:
             return facts
         try:
             onnx.checker.check_model(proto, full_check=True)
-            facts["initializers"] = _held(proto)
-            facts["products"] = _products(proto)
+            live = _live(proto)
+            facts["initializers"] = _held(live)
+            facts["products"] = _products(live)
+            facts["subgraphs"] = _subgraphs(live)
         except Exception as error:
             facts["problem"] = _short(error)
         return facts
@@ -364,17 +368,54 @@ def _declared(tensor: Any) -> list[Any]:
     return [onnx.TensorProto.DataType.Name(kind.elem_type), dims]
 
 
+def _live(proto: Any) -> Any:
+    """The model with its functions written out, and without what no output depends on."""
+    import onnx
+    import onnx.inliner
+
+    live = onnx.ModelProto()
+    live.CopyFrom(onnx.inliner.inline_local_functions(proto) if proto.functions else proto)
+    wanted = {t.name for t in live.graph.output}
+    nodes = []
+    for node in reversed(live.graph.node):  # a graph is sorted: who uses a tensor stands behind who makes it
+        if wanted & set(node.output):
+            wanted |= {*node.input, *_captured(node)}
+            nodes.append(node)
+    kept = [t for t in live.graph.initializer if t.name in wanted]
+    nodes.reverse()
+    for field, values in (("node", nodes), ("initializer", kept)):
+        copies = [type(value).FromString(value.SerializeToString()) for value in values]
+        live.graph.ClearField(field)
+        getattr(live.graph, field).extend(copies)
+    return live
+
+
+def _captured(node: Any) -> set[str]:
+    """Names that the graphs inside a node take from outside (and those that they use within)."""
+    inner = [n for a in node.attribute for g in (a.g, *a.graphs) for n in g.node]
+    return {name for n in inner for name in (*n.input, *_captured(n))}
+
+
+def _subgraphs(proto: Any) -> list[str]:
+    return [n.op_type for n in proto.graph.node if any(a.g.node or a.graphs for a in n.attribute)][:20]
+
+
 def _held(proto: Any) -> dict[str, int]:
     """Bytes of all constants of a graph, by dtype."""
     import onnx
     from onnx import numpy_helper
 
     found: dict[str, int] = {}
-    tensors = list(proto.graph.initializer)
-    tensors += [a.t for n in proto.graph.node if n.op_type == "Constant" for a in n.attribute if a.name == "value"]
+    constants = [a for n in proto.graph.node if n.op_type == "Constant" for a in n.attribute]
+    tensors = [*proto.graph.initializer, *(a.t for a in constants if a.name == "value")]
+    tensors += [t.values for t in proto.graph.sparse_initializer]
+    tensors += [a.sparse_tensor.values for a in constants if a.name == "sparse_value"]
     for tensor in tensors:
         name = onnx.TensorProto.DataType.Name(tensor.data_type)
         found[name] = found.get(name, 0) + int(numpy_helper.to_array(tensor).nbytes)
+    floats = sum(len(a.floats) or 1 for a in constants if a.name in ("value_float", "value_floats"))
+    if floats:
+        found["FLOAT"] = found.get("FLOAT", 0) + 4 * floats
     return found
 
 

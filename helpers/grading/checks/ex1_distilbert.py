@@ -614,9 +614,11 @@ def _fp16(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> N
         and full <= half / 4
         and products.get("FLOAT16", 0) > 0
         and set(products) <= {"FLOAT16", "UNDEFINED"}
+        and not facts["subgraphs"]
         and not plan,
         1.0,
         f"{half:,} bytes of weights in FP16, {full:,} in FP32; matrix products by their result: {short(products)}"
+        + (f"; graphs inside {', '.join(facts['subgraphs'])}, which the source has not" if facts["subgraphs"] else "")
         + (f"; {plan}" if plan else ""),
         "casts around FP32 products give FP32 arithmetic: weights and activations become float16, casts stand at the"
         " ends at most.",
