@@ -289,7 +289,14 @@ def grade_class(
         results = _judged(found.submissions, assignment, release, workers, class_key, work)
         for student, graded in _with_progress(results, len(by_student), progress):
             submission = by_student[student]
-            book.record(submission, graded, alike.get(student, {}))
+            try:
+                book.record(submission, graded, alike.get(student, {}))
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+                # a notebook that nbgrader or nbformat cannot write costs its own submission, not the class
+                book.gradebook.db.rollback()
+                words = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+                graded = Graded(FAILED, f"its verdict could not be written: {words}", seconds=graded.seconds)
+                book.record(submission, graded, {})
             row = rows[student] = book.row(student, graded)
             say(str(row))
         return [rows[student] for student in sorted(rows)], found.unmatched

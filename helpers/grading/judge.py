@@ -39,8 +39,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SUBMISSION_LIMIT = 50 << 20  # bytes of a notebook file
 CELL_SECONDS = 300.0
 CHECK_SECONDS = 60.0
-START_SECONDS = 60.0
-OUTPUT_LIMITS = Limits(nbytes=24 << 20)
+RUN_SECONDS = 1200.0  # for all cells together; a right notebook takes a twentieth of it
+OUTPUT_LIMITS = Limits(nbytes=24 << 20)  # of one cell
+OUTPUT_BUDGET = 64 << 20  # bytes of all cells together
 # What a graded run sets, so that it is the same everywhere.
 ENVIRONMENT = {"BENCH_SECONDS": "0.05", "MODEL": "small", "TRT_BACKEND": "simulator", "COURSE_GRADED": "1"}
 
@@ -105,7 +106,9 @@ def read_submission(path: Path) -> tuple[dict[str, Any], bytes]:
         raise Unreadable(f"{path.name} has {path.stat().st_size >> 20} MiB; at most {SUBMISSION_LIMIT >> 20} are read")
     data = path.read_bytes()
     try:
-        notebook = json.loads(data)
+        # JSON can spell half a character ("\\ud800"), which no file can hold afterwards
+        text = json.dumps(json.loads(data), ensure_ascii=False).encode("utf-8", "replace")
+        notebook = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"{path.name} is no notebook: {error}") from None
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
@@ -210,6 +213,8 @@ class _Run:
         self._answers, self._explain = answers, explain
         self._threads = threads or os.cpu_count() or 1
         self._gone = ""  # why nothing runs any more
+        self._until = time.monotonic() + RUN_SECONDS
+        self._room = OUTPUT_BUDGET
         self.trace: list[str] = []
 
     def __enter__(self) -> _Run:
@@ -269,23 +274,29 @@ class _Run:
         """Run a cell in the student's process; its outputs, in nbformat's form."""
         if self._gone:
             return []
+        left = self._until - time.monotonic()
         try:
-            reply = ask(self._student, ["cell", source], CELL_SECONDS, OUTPUT_LIMITS)
+            if left <= 0:
+                raise Gone(f"the notebook took longer than {RUN_SECONDS / 60:.0f} minutes")
+            reply = ask(self._student, ["cell", source], min(CELL_SECONDS, left), OUTPUT_LIMITS)
         except Gone as error:
             return [self._ended(error)]
-        return clean_outputs(reply[1], count) if reply[0] == "ok" else []
+        outputs = clean_outputs(reply[1], count) if reply[0] == "ok" else []
+        self._room -= sum(len(text) for output in outputs for text in _texts(output))
+        if self._room < 0:
+            return [_said(f"outputs are left out: all cells together showed more than {OUTPUT_BUDGET >> 20} MiB")]
+        return outputs
 
     def _ended(self, error: Gone) -> dict[str, Any]:
         self._gone = str(error)
-        text = f"The notebook's process is gone: {error}. Cells behind this one were not run.\n"
-        return {"output_type": "stream", "name": "stderr", "text": text}
+        return _said(f"the notebook's process is gone: {error}. Cells behind this one were not run")
 
     def judge(self, row: Check, function: str, twin: Draw | None) -> CellGrade:
         """Judge what the student calls `function`: on visible inputs, then on secret ones."""
         started = time.monotonic()
         if self._gone:
             return CellGrade(row.id, 0.0, row.points, 0.0, "not reached", reason=self._gone)
-        student = Far(self._student, function, seconds=CHECK_SECONDS)
+        student = Far(self._student, function, seconds=CHECK_SECONDS, explain=self._explain)
         if twin is not None:
             student.shared["draw"] = twin  # for a call that the check and its twin share
         verdicts: list[Verdict] = []
@@ -294,8 +305,8 @@ class _Run:
             for inputs, draw in (("visible", VISIBLE), ("secret", twin)):
                 if draw is None:
                     continue
-                student.trace.append(f"=== {row.id} on {inputs} inputs")
                 since = self._examiner.record_length() if self._explain else 0
+                student.trace += [f"=== {row.id} on {inputs} inputs"]
                 verdicts.append(report.run(row, student, self._examiner, draw))
                 if self._explain:
                     student.trace += ["--- verdict", *map(str, verdicts[-1].lines), "--- the device's record"]
@@ -310,7 +321,7 @@ class _Run:
             reason = f"while {row.id} was judged, the device gave up: {error}"
             self._gone = reason if self._examiner.gone else ""
         finally:
-            self.trace += student.trace if self._explain else []
+            self.trace += student.trace
         return _combined(row, verdicts, reason, time.monotonic() - started, twins=twin is not None)
 
     def after(self, ident: str, graded: CellGrade, cell: dict[str, Any]) -> None:
@@ -406,6 +417,17 @@ def clean_outputs(items: Any, count: int) -> list[dict[str, Any]]:
             clean = {"output_type": kind, "data": data, "metadata": alt}
             found.append(clean | ({"execution_count": count} if kind == "execute_result" else {}))
     return found
+
+
+def _texts(output: Mapping[str, Any]) -> list[str]:
+    """All that an output of `clean_outputs` shows."""
+    shown = [output.get("text", ""), output.get("evalue", ""), *output.get("traceback", ())]
+    return [*shown, *output.get("data", {}).values()]
+
+
+def _said(text: str) -> dict[str, Any]:
+    """A sentence of the judge's in a cell's output."""
+    return {"output_type": "stream", "name": "stderr", "text": f"[grader] {text}.\n"}
 
 
 def _string(value: Any) -> str:

@@ -322,6 +322,7 @@ class Far:
         name: of the student's object in the notebook's namespace.
         seconds: for all calls of one check together.
         calls: how many calls one check may make.
+        explain: keep a line about each call in `trace`.
 
     Raises:
         Gone: from every method, when the process ended, the time is up, or something came that is no message.
@@ -329,11 +330,13 @@ class Far:
 
     limits = Limits(nbytes=64 << 20)
 
-    def __init__(self, connection: socket.socket, name: str, *, seconds: float = 60.0, calls: int = 20_000) -> None:
+    def __init__(
+        self, connection: socket.socket, name: str, *, seconds: float = 60.0, calls: int = 20_000, explain: bool = False
+    ) -> None:
         self.shared: dict[str, Any] = {}
         self.trace: list[str] = []
         self._connection, self._name = connection, name
-        self._calls = calls
+        self._calls, self._explain = calls, explain
         self._until = time.monotonic() + seconds
 
     def _ask(self, operation: str, *arguments: Any) -> Any:
@@ -342,7 +345,8 @@ class Far:
         if left <= 0 or self._calls < 0:
             raise Gone("the check took longer than it may" if left <= 0 else "the check made more calls than it may")
         reply = ask(self._connection, [operation, *arguments], left, self.limits)
-        self._note(operation, arguments, reply)
+        if self._explain:
+            self._note(operation, arguments, reply)
         if reply[0] == "raised":
             kind, kinds, text, line = reply[1:]
             raise Raised(_text(kind), tuple(_text(k) for k in kinds[:20]), _text(text), _text(line))
@@ -352,23 +356,29 @@ class Far:
         if operation in ("answer", "new", "method", "call", "value", "get", "item", "write"):
             self.trace.append(f"{operation}({', '.join(map(_shown, arguments))}) -> {_shown(reply[1:])}")
 
+    def _ask_for_ref(self, operation: str, *arguments: Any) -> Ref:
+        ref = self._ask(operation, *arguments)
+        if not isinstance(ref, Handle):
+            raise Gone(f"the reply to `{operation}` was no handle")
+        return ref
+
     def answer(self) -> Ref:
-        return self._ask("answer", self._name)
+        return self._ask_for_ref("answer", self._name)
 
     def new(self, name: str, /, *args: Any, **kwargs: Any) -> Ref:
-        return self._ask("new", name, list(args), kwargs)
+        return self._ask_for_ref("new", name, list(args), kwargs)
 
     def call(self, function: Ref, /, *args: Any, **kwargs: Any) -> Ref:
-        return self._ask("call", function, list(args), kwargs)
+        return self._ask_for_ref("call", function, list(args), kwargs)
 
     def method(self, ref: Ref, name: str, /, *args: Any, **kwargs: Any) -> Ref:
-        return self._ask("method", ref, name, list(args), kwargs)
+        return self._ask_for_ref("method", ref, name, list(args), kwargs)
 
     def get(self, ref: Ref, name: str) -> Ref:
-        return self._ask("get", ref, name)
+        return self._ask_for_ref("get", ref, name)
 
     def item(self, ref: Ref, key: Any) -> Ref:
-        return self._ask("item", ref, key)
+        return self._ask_for_ref("item", ref, key)
 
     def value(self, ref: Ref) -> Any:
         return self._ask("value", ref)
@@ -407,10 +417,10 @@ class Far:
         return [_text(name) for name in names] if isinstance(names, list) else []
 
     def logger(self) -> Ref:
-        return self._ask("logger")
+        return self._ask_for_ref("logger")
 
     def runner(self, plan: bytes) -> Ref:
-        return self._ask("runner", plan)
+        return self._ask_for_ref("runner", plan)
 
     def close(self) -> None:
         """Let go of all handles and of the check's folder."""
@@ -447,7 +457,7 @@ def _text(value: Any) -> str:
     return value[:2000] if isinstance(value, str) else ""
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, depth: int = 4) -> str:
     """An argument or reply in a few words, for the instructor."""
     if isinstance(value, np.ndarray):
         flat = np.array2string(value.ravel()[:8], precision=5, separator=", ")
@@ -456,8 +466,10 @@ def _shown(value: Any) -> str:
         return f"{len(value):,} bytes"
     if isinstance(value, Handle):
         return f"#{value.ident}"
+    if isinstance(value, list | dict) and depth == 0:
+        return "..."
     if isinstance(value, list):
-        return "[" + ", ".join(map(_shown, value[:12])) + (", ..." if len(value) > 12 else "") + "]"
+        return "[" + ", ".join(_shown(v, depth - 1) for v in value[:12]) + (", ..." if len(value) > 12 else "") + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k}: {_shown(v)}" for k, v in list(value.items())[:12]) + "}"
-    return repr(value)[:300]
+        return "{" + ", ".join(f"{k[:100]}: {_shown(v, depth - 1)}" for k, v in list(value.items())[:12]) + "}"
+    return repr(value[:300] if isinstance(value, str) else value)

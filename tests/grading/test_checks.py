@@ -313,7 +313,31 @@ def _converted(source: Any, target: Any, *, outputs: bool, mask: float) -> None:
     onnx.save(proto, str(target))
 
 
+def _in_a_function(source: Any, target: Any) -> None:
+    """The FP32 graph, unchanged, inside a local function; beside it FP16 that no output depends on."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    proto = onnx.load(str(source))
+    graph = proto.graph
+    inputs, outputs = [t.name for t in graph.input], [t.name for t in graph.output]
+    constants = [helper.make_node("Constant", [], [t.name], value=t) for t in graph.initializer]
+    function = helper.make_function(
+        "local", "Whole", inputs, outputs, [*constants, *graph.node], list(proto.opset_import)
+    )
+    unused = numpy_helper.from_array(np.ones((64, 64), np.float16), "unused")
+    for field in ("node", "initializer"):
+        graph.ClearField(field)
+    graph.node.append(helper.make_node("Whole", inputs, outputs, domain="local"))
+    graph.node.append(helper.make_node("MatMul", ["unused", "unused"], ["nowhere"]))
+    graph.initializer.append(unused)
+    proto.functions.append(function)
+    proto.opset_import.append(helper.make_opsetid("local", 1))
+    onnx.save(proto, str(target))
+
+
 FP16_WRONG = [
+    (_in_a_function, "weights and activations are FP16", "0 bytes of weights in FP16"),
     (_copied, "weights and activations are FP16", "0 bytes of weights in FP16"),
     (lambda s, t: _converted(s, t, outputs=True, mask=-np.inf), "finite also for a text", "NaN or infinite"),
     (lambda s, t: _converted(s, t, outputs=True, mask=-65504), "finite also for a text", "NaN or infinite"),

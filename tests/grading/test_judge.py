@@ -266,6 +266,27 @@ def test_what_cannot_be_read_fails_to_be_graded_with_a_reason(tmp_path):
     assert "no plain file" in _grade(link).reason
 
 
+def test_half_characters_are_replaced_where_a_file_is_read(tmp_path):
+    path = tmp_path / "n.ipynb"
+    path.write_text(json.dumps(_release()).replace("import numpy", "\\ud800"))  # JSON can spell it, no file can hold it
+    notebook, _ = judge.read_submission(path)
+    json.dumps(notebook, ensure_ascii=False).encode()
+    assert "?" in notebook["cells"][0]["source"]
+
+
+def test_time_and_outputs_of_a_run_are_limited(monkeypatch):
+    monkeypatch.setattr(judge, "OUTPUT_BUDGET", 1000)
+    shout = "print('x' * 600)"
+    graded = _grade(_submission(own={"imports": shout, "between": shout, "end": shout}, parse=PARSE))
+    assert "more than" in "".join(
+        o.get("text", "") for c in graded.notebook["cells"] if c["metadata"]["tags"] == ["own"] for o in c["outputs"]
+    )
+    assert graded.cells["check-parse"].points == 3
+    monkeypatch.setattr(judge, "RUN_SECONDS", 0.0)
+    graded = _grade(_submission(parse=PARSE))
+    assert graded.cells["check-parse"].state == "not reached" and "longer than" in graded.cells["check-parse"].reason
+
+
 def test_secrets_depend_on_all_of_key_assignment_check_and_submission():
     base = ("a", "b", b"c")
     draws = [secret(KEY, *base), secret(b"j" * 32, *base), secret(KEY, "x", "b", b"c"), secret(KEY, "a", "x", b"c")]

@@ -94,6 +94,13 @@ def test_ids_that_another_editor_lost_are_found_by_grade_id_and_tag():
     assert merged["cells"][2]["source"] == "mine" and not mended
 
 
+def test_too_many_own_cells_are_not_run():
+    submission = _submission()
+    submission["cells"] += [{"cell_type": "code", "metadata": {}, "source": "pass"}] * (merge.OWN_CELLS + 1)
+    merged, mended = merge.merge(RELEASE, submission)
+    assert len(merged["cells"]) == len(RELEASE["cells"]) and "none was run" in mended[0]
+
+
 @pytest.mark.parametrize("broken", [{}, {"cells": None}, {"cells": [1]}, {"cells": "x"}])
 def test_what_is_no_notebook_is_refused(broken):
     with pytest.raises(ValueError, match="no notebook"):
