@@ -1,6 +1,5 @@
 # check: ex1/enqueue
 # expect: full
-# keys: 20
 # why: the whole CUDA context is waited for, once, instead of the stream
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

@@ -1,5 +1,6 @@
 # check: ex1/export
 # expect: full
+# keys: 20
 # why: example inputs and axes by name instead of by position; a larger example batch
 def export_onnx(model, path):
     ids = torch.randint(1, model.config.vocab_size, (3, 9), device=next(model.parameters()).device)

@@ -1,7 +1,6 @@
 # check: ex1/benchmark
 # expect: partly
 # line: each shape, also the smaller last batch, is warmed up
-# keys: 20
 # why: no warm-up
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

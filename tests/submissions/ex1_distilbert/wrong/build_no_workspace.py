@@ -1,7 +1,6 @@
 # check: ex1/build
 # expect: partly
 # line: the workspace limit is the one that was asked for
-# keys: 20
 # why: the limit is never set
 def build_plan(builder, network, config, path, workspace=4 << 30):
     """Build and write the plan; return its number of bytes. RuntimeError, and the old file untouched, if it fails."""

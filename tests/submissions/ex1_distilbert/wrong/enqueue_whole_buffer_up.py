@@ -1,7 +1,6 @@
 # check: ex1/enqueue
 # expect: partly
 # line: exactly the bytes of the batch are copied
-# keys: 20
 # why: the whole input buffer is copied for every batch
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

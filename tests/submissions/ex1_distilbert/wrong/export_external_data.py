@@ -1,5 +1,5 @@
 # check: ex1/export
-# expect: partly
+# expect: zero
 # line: one file, with the weights inside
 # why: the weights lie in a second file
 def export_onnx(model, path):

@@ -1,7 +1,6 @@
 # check: ex1/fp16
 # expect: partly
 # line: weights and activations
-# keys: 20
 # why: FP32 under another name: the file is copied
 import shutil
 

@@ -1,7 +1,6 @@
 # check: ex1/profile
 # expect: zero
 # line: every input of the network is in the profile
-# keys: 20
 # whole: yes
 # why: range ends one early: the last input is left out
 def add_profile(builder, config, network, smallest, usual, largest):
