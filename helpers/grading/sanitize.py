@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 LARGEST_TEXT = 20_000  # characters of one output
+LARGEST_SOURCE = 200_000  # characters of one cell
 MOST_OUTPUTS = 60  # of one cell
 LARGEST_IMAGE = 4 << 20  # bytes
 
@@ -20,7 +21,7 @@ _TABLE = ("table", "thead", "tbody", "tr", "th", "td", "caption")
 _PROSE = ("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "em", "strong", "b", "i", "sub", "sup")
 _BLOCKS = ("code", "pre", "blockquote", "span", "div", "details", "summary", "a")
 _LIVE = re.compile(r"<(?=[A-Za-z/!?])")
-_SCHEME = re.compile(r"(?i)\b(java|vb|live)script\s*:|\bdata\s*:(?!image/)|&(?:#|[a-z]+;?)(?=[^\s]*:)")
+_SCHEME = re.compile(r"(?i)\b(java|vb|live)script\s*:|\bdata\s*:(?!image/)|&(?:#|[a-z]{1,30};?)(?=[^\s]{0,200}:)")
 _ENTITY = re.compile(r"&(?=#|colon|tab|newline)", re.IGNORECASE)
 
 
@@ -59,7 +60,7 @@ def notebook(submitted: Any, release: Any) -> Any:
         original = known.get(ident) if ident not in used else None
         name = ident if original is not None else f"yours-{number}"
         used.add(name)
-        source = _joined(cell.get("source"))
+        source = _short(_joined(cell.get("source")), LARGEST_SOURCE)
         if cell.get("cell_type") == "code":
             new = nbformat.v4.new_code_cell(source, id=name)
             count = cell.get("execution_count")
@@ -123,7 +124,7 @@ def _joined(value: Any) -> str:
     return "".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
 
 
-def _short(words: str) -> str:
-    if len(words) <= LARGEST_TEXT:
+def _short(words: str, most: int = LARGEST_TEXT) -> str:
+    if len(words) <= most:
         return words
-    return words[:LARGEST_TEXT] + f"\n[{len(words) - LARGEST_TEXT:,} more characters are left out]"
+    return words[:most] + f"\n[{len(words) - most:,} more characters are left out]"

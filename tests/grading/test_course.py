@@ -183,6 +183,25 @@ def test_a_dying_worker_costs_one_submission(room: course.Course) -> None:
     assert facts["raiser"] == (course.FAILED, "the grader stopped: RecursionError: too deep")
 
 
+def work_unwritable(job: course.Job) -> str:
+    """A verdict with half a character in it, which no file can hold, for whoever is called so."""
+    verdict = graded(json.loads(Path(job.path).read_text("utf-8")))
+    if job.student == "half":
+        verdict.notebook["cells"][0]["source"] = "half \ud800 character"
+    return json.dumps(verdict.as_dict())
+
+
+def test_a_verdict_that_cannot_be_written_costs_one_submission(room: course.Course) -> None:
+    for student in ("half", "zoe"):
+        hand_in(room.root, student, submission())
+    rows, _ = course.grade_class(
+        ASSIGNMENT, room, workers=1, class_key=KEY, say=lambda line: None, progress=False, work=work_unwritable
+    )
+    facts = {row.student: (row.status, row.points) for row in rows}
+    assert facts == {"half": (course.FAILED, None), "zoe": (course.GRADED, 32.0)}
+    assert "could not be written" in next(row.reason for row in rows if row.student == "half")
+
+
 def test_links_and_absent_files_fail_with_the_reason(room: course.Course) -> None:
     path = hand_in(room.root, "ada", submission())
     linked = room.root / "submitted" / "bob" / ASSIGNMENT

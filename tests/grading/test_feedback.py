@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
 from helpers.grading import collect, course, feedback, sanitize
@@ -202,6 +203,13 @@ def test_no_page_has_anything_live(pages: dict[str, str]) -> None:
         assert live(page) == [], student
         assert "Content-Security-Policy" in page and "default-src 'none'" in page
     assert "alert(1)" in pages["hostile"]  # as text it may stand there
+
+
+def test_a_text_without_end_is_cut_and_takes_no_time_without_end() -> None:
+    """120,000 times "&a" once took minutes: each "&" was followed to the end of its word."""
+    cell = nbformat.v4.new_markdown_cell("&a" * 120_000)
+    shown = sanitize.notebook(nbformat.v4.new_notebook(cells=[cell]), release()).cells[0].source
+    assert "more characters are left out" in shown and len(shown) < 2 * sanitize.LARGEST_SOURCE
 
 
 def test_stock_nbgraders_pages_of_the_same_notebooks_are_harmless_too(room: course.Course) -> None:
