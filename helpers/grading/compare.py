@@ -6,12 +6,17 @@ from typing import Any
 
 import numpy as np
 
+# What was compared, where somebody wants to know (a replayed verdict): (actual, expected, tolerance) each.
+noted: list[tuple[Any, np.ndarray, float]] | None = None
+
 
 def differs(actual: Any, expected: np.ndarray, tolerance: float) -> str:
     """Why `actual` is not `expected` within `tolerance` (absolute), in words; empty where it is.
 
     NaN, empty arrays, scalars and arrays that would only fit by broadcasting are all different.
     """
+    if noted is not None:
+        noted.append((actual, expected, tolerance))
     try:
         array = np.asarray(actual)
     except Exception as error:  # an object may raise anything when it is asked for its array
@@ -20,7 +25,7 @@ def differs(actual: Any, expected: np.ndarray, tolerance: float) -> str:
         return f"{type(actual).__name__} of dtype {array.dtype}, expected numbers like {expected.dtype}"
     if array.shape != expected.shape:
         return f"shape {list(array.shape)}, expected {list(expected.shape)}"
-    if (array.dtype.kind == "f") != (expected.dtype.kind == "f"):
+    if array.dtype.kind != expected.dtype.kind:
         return f"dtype {array.dtype}, expected {expected.dtype}"
     if not array.size:
         return "the array is empty"

@@ -182,8 +182,9 @@ class Examiner:
             problem: why it is no valid model; empty where it is one. inputs, outputs: {name: [dtype name, [dimension:
             a name, a number, or "" where nothing is said]]}. opset. external: names of tensors that are kept in another
             file. initializers: {dtype name: bytes}, with the values of Constant nodes. products: {dtype name: number
-            of matrix products with such a result}. subgraphs: operators with a graph inside (If, Loop, Scan). These
-            three count what an output depends on, with functions written out. nodes. sha256.
+            of matrix products with such a result}; activations: the same of all operators but casts. subgraphs:
+            operators with a graph inside (If, Loop, Scan). These four count what an output depends on, with functions
+            written out. nodes. sha256.
         """
         import onnx
 
@@ -195,6 +196,7 @@ class Examiner:
             "external": [],
             "initializers": {},
             "products": {},
+            "activations": {},
             "subgraphs": [],
             "nodes": 0,
             "sha256": hashlib.sha256(data).hexdigest(),
@@ -217,7 +219,7 @@ class Examiner:
             onnx.checker.check_model(proto, full_check=True)
             live = _live(proto)
             facts["initializers"] = _held(live)
-            facts["products"] = _products(live)
+            facts["products"], facts["activations"] = _results(live)
             facts["subgraphs"] = _subgraphs(live)
         except Exception as error:
             facts["problem"] = _short(error)
@@ -419,18 +421,21 @@ def _held(proto: Any) -> dict[str, int]:
     return found
 
 
-def _products(proto: Any) -> dict[str, int]:
-    """Matrix products of a graph by the dtype of their result."""
+def _results(proto: Any) -> tuple[dict[str, int], dict[str, int]]:
+    """Matrix products, and all operators but casts and constants, by the dtype of their result."""
     import onnx
 
     inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=False).graph
     known = {t.name: t.type.tensor_type.elem_type for t in (*inferred.value_info, *inferred.output, *inferred.input)}
-    found: dict[str, int] = {}
+    products: dict[str, int] = {}
+    activations: dict[str, int] = {}
     for node in inferred.node:
+        name = onnx.TensorProto.DataType.Name(known.get(node.output[0], 0))
         if node.op_type in _PRODUCTS:
-            name = onnx.TensorProto.DataType.Name(known.get(node.output[0], 0))
-            found[name] = found.get(name, 0) + 1
-    return found
+            products[name] = products.get(name, 0) + 1
+        if node.op_type not in ("Cast", "Constant"):
+            activations[name] = activations.get(name, 0) + 1
+    return products, activations
 
 
 def _reference(data: bytes, feeds: dict[str, np.ndarray]) -> dict[str, Any]:

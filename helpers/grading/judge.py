@@ -27,18 +27,18 @@ from typing import Any
 
 from .. import backend
 from ..messages import Limits
-from . import device, merge, report, sandbox
+from . import compare, device, merge, report, sandbox
 from . import release as release_of
 from .check import row_of
 from .draw import VISIBLE, Draw, secret
 from .report import Check, Verdict
-from .subject import Far, Gone, ask
+from .subject import Far, Gone, Spent, ask, shown
 
 ROOT = Path(__file__).resolve().parents[2]
 
 SUBMISSION_LIMIT = 50 << 20  # bytes of a notebook file
 CELL_SECONDS = 300.0
-CHECK_SECONDS = 60.0
+CHECK_SECONDS = 180.0  # of waiting for the student's process; also for one question to the device
 RUN_SECONDS = 1200.0  # for all cells together; a right notebook takes a twentieth of it
 OUTPUT_LIMITS = Limits(nbytes=24 << 20)  # of one cell
 OUTPUT_BUDGET = 64 << 20  # bytes of all cells together
@@ -168,6 +168,9 @@ def grade(
                 tick(name, index, len(cells))
             if merge.is_check(cell):
                 row, function = checked(cell)
+                if only not in (None, row.id):
+                    run.release(row.id)  # as in the whole run, but without a verdict
+                    continue
                 result.cells[name] = run.judge(row, function, draw(row.id))
                 cell["outputs"] = _outputs(row, result.cells[name], index + 1)
                 run.after(row.id, result.cells[name], cell)
@@ -185,8 +188,9 @@ def _needed(cells: Sequence[dict[str, Any]], only: str) -> list[dict[str, Any]]:
     for cell in cells:
         tag = merge.key_of(cell)
         if merge.is_check(cell):
+            needed.append(cell)
             if checked(cell)[0].id == only:
-                return [*needed, cell]
+                return needed
         elif merge.is_solution(cell) or tag == "imports" or tag.startswith("glue-") or tag == "own":
             needed.append(cell)
     raise ValueError(f"there is no check {only!r} in this assignment")
@@ -305,32 +309,51 @@ class _Run:
             for inputs, draw in (("visible", VISIBLE), ("secret", twin)):
                 if draw is None:
                     continue
-                since = self._examiner.record_length() if self._explain else 0
-                student.trace += [f"=== {row.id} on {inputs} inputs"]
-                verdicts.append(report.run(row, student, self._examiner, draw))
-                if self._explain:
-                    student.trace += ["--- verdict", *map(str, verdicts[-1].lines), "--- the device's record"]
-                    student.trace += map(backend.describe_event, self._examiner.record(since))
-                self._examiner.settle()
-                student.close()
+                student.trace.append(f"=== {row.id} on {inputs} inputs")
+                verdicts.append(self._verdict(row, student, draw))
                 if verdicts[-1].status == "not attempted":
                     break
+        except Spent as error:
+            reason = f"while {row.id} was judged, {error}"
         except Gone as error:
             self._gone = reason = f"while {row.id} was judged, {error}"
         except device.DeviceGone as error:
-            reason = f"while {row.id} was judged, the device gave up: {error}"
+            # what it said may tell of inputs that are not shown: that is for the instructor
+            reason = f"while {row.id} was judged, the grader's device gave up on what came"
             self._gone = reason if self._examiner.gone else ""
+            student.trace.append(f"the device: {error}")
         finally:
             self.trace += student.trace
         return _combined(row, verdicts, reason, time.monotonic() - started, twins=twin is not None)
 
-    def after(self, ident: str, graded: CellGrade, cell: dict[str, Any]) -> None:
-        """What may be shown now that `ident` is judged: its answer modules, and a stand-in where it is open."""
+    def _verdict(self, row: Check, student: Far, draw: Draw) -> Verdict:
+        since = self._examiner.record_length() if self._explain else 0
+        compare.noted = [] if self._explain else None
+        try:
+            verdict = report.run(row, student, self._examiner, draw)
+            for got, expected, tolerance in compare.noted or ():
+                student.trace.append(f"compared: got {shown(got)}; expected {shown(expected)}; allowed {tolerance:g}")
+            if self._explain:
+                student.trace += ["--- verdict", *map(str, verdict.lines), "--- the device's record"]
+                student.trace += map(backend.describe_event, self._examiner.record(since))
+            return verdict
+        finally:  # nothing of this check is left for the next
+            compare.noted = None
+            student.close()
+            if not self._examiner.gone:
+                self._examiner.settle()
+
+    def release(self, ident: str) -> None:
+        """Make the modules importable that hold the answers of a check: its verdict is in."""
         for module, check in self._answers.items():
             if check == ident:
                 part = Path(*module.split(".")[1:]).with_suffix(".py")
                 (self._released / part).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / "helpers" / part, self._released / part)
+
+    def after(self, ident: str, graded: CellGrade, cell: dict[str, Any]) -> None:
+        """What may be shown now that `ident` is judged: its answer modules, and a stand-in where it is open."""
+        self.release(ident)
         if self._gone or graded.visible >= graded.maximum:
             return
         try:

@@ -133,7 +133,7 @@ class Report:
         return None
 
 
-_BROKEN = (Raised, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+_BROKEN = (Raised, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, OSError)
 
 
 def run(row: Check, subject: Subject, examiner: Any, draw: Draw) -> Verdict:
@@ -143,6 +143,11 @@ def run(row: Check, subject: Subject, examiner: Any, draw: Draw) -> Verdict:
         Gone: the student's process is gone. The errors of a device that is gone pass too.
     """
     report = Report()
+    try:
+        subject.answer()
+    except Raised as error:
+        report.expect(f"{row.todo} is there", False, 0.0, words(error), "run its cell alone: it ends with an error.")
+        return Verdict(0.0, report.lines, "judged")
     try:
         row.judge(subject, examiner, report, draw)
     except NotAttempted:

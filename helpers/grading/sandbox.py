@@ -111,7 +111,8 @@ def check() -> None:
     for program, package in (("bwrap", "bubblewrap"), ("prlimit", "util-linux")):
         if shutil.which(program) is None:
             raise SandboxError(f"the program {program} is missing. Install it: sudo apt-get install {package}")
-    command = [_bwrap(), *_namespaces(), "--ro-bind", "/usr", "/usr", *_system(), "--proc", "/proc", "--", "true"]
+    mounts = ["--ro-bind", "/usr", "/usr", *_system(), "--proc", "/proc", "--remount-ro", "/proc"]
+    command = [_bwrap(), *_namespaces(), *mounts, "--", "true"]
     tried = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
     if tried.returncode != 0:
         said = " ".join(tried.stderr.split()) or f"exit status {tried.returncode}"
@@ -209,7 +210,8 @@ def start(
         *_environment(env or {}),
         *_mounts({COURSE: course, **(extra_read_only or {})}, limits),
         *(word for path, fd in files.items() for word in ("--perms", "0644", "--bind-data", str(fd), path)),
-        *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", HOME),
+        # /proc too: where the grader is root, so is the sandboxed user to the kernel, and /proc/sys is root's
+        *("--remount-ro", "/dev", "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", HOME),
     ]
     # through a file: the command line of the sandbox's first process can be read inside, and has the host's paths
     files["options"] = _memory_file("\0".join(options))

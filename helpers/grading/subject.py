@@ -40,6 +40,10 @@ class Gone(Exception):
     """The student's process ended, took too long, or sent what is no message."""
 
 
+class Spent(Gone):
+    """A check used up the time or the calls that it has; the process is there still."""
+
+
 class Subject(Protocol):
     """What a check can do with the student's objects. Arguments are refs, data, and lists or dicts of them.
 
@@ -320,31 +324,36 @@ class Far:
     Args:
         connection: socket to `student.py` in that process.
         name: of the student's object in the notebook's namespace.
-        seconds: for all calls of one check together.
+        seconds: of waiting for replies: no call may take longer, and none is made when all calls together took as long.
+            The judge's own work is not on this clock.
         calls: how many calls one check may make.
         explain: keep a line about each call in `trace`.
 
     Raises:
         Gone: from every method, when the process ended, the time is up, or something came that is no message.
+        Spent: the time or the calls were used up before this call.
     """
 
     limits = Limits(nbytes=64 << 20)
 
     def __init__(
-        self, connection: socket.socket, name: str, *, seconds: float = 60.0, calls: int = 20_000, explain: bool = False
+        self, connection: socket.socket, name: str, *, seconds: float = 180, calls: int = 20_000, explain: bool = False
     ) -> None:
         self.shared: dict[str, Any] = {}
         self.trace: list[str] = []
         self._connection, self._name = connection, name
         self._calls, self._explain = calls, explain
-        self._until = time.monotonic() + seconds
+        self._seconds = self._left = seconds
 
     def _ask(self, operation: str, *arguments: Any) -> Any:
         self._calls -= 1
-        left = self._until - time.monotonic()
-        if left <= 0 or self._calls < 0:
-            raise Gone("the check took longer than it may" if left <= 0 else "the check made more calls than it may")
-        reply = ask(self._connection, [operation, *arguments], left, self.limits)
+        if self._left <= 0 or self._calls < 0:
+            raise Spent(f"it took longer than it may{'' if self._left <= 0 else ', in calls'}")
+        began = time.monotonic()
+        try:
+            reply = ask(self._connection, [operation, *arguments], self._seconds, self.limits)
+        finally:
+            self._left -= time.monotonic() - began
         if self._explain:
             self._note(operation, arguments, reply)
         if reply[0] == "raised":
@@ -354,7 +363,7 @@ class Far:
 
     def _note(self, operation: str, arguments: tuple[Any, ...], reply: list[Any]) -> None:
         if operation in ("answer", "new", "method", "call", "value", "get", "item", "write"):
-            self.trace.append(f"{operation}({', '.join(map(_shown, arguments))}) -> {_shown(reply[1:])}")
+            self.trace.append(f"{operation}({', '.join(map(shown, arguments))}) -> {shown(reply[1:])}")
 
     def _ask_for_ref(self, operation: str, *arguments: Any) -> Ref:
         ref = self._ask(operation, *arguments)
@@ -457,7 +466,7 @@ def _text(value: Any) -> str:
     return value[:2000] if isinstance(value, str) else ""
 
 
-def _shown(value: Any, depth: int = 4) -> str:
+def shown(value: Any, depth: int = 4) -> str:
     """An argument or reply in a few words, for the instructor."""
     if isinstance(value, np.ndarray):
         flat = np.array2string(value.ravel()[:8], precision=5, separator=", ")
@@ -469,7 +478,7 @@ def _shown(value: Any, depth: int = 4) -> str:
     if isinstance(value, list | dict) and depth == 0:
         return "..."
     if isinstance(value, list):
-        return "[" + ", ".join(_shown(v, depth - 1) for v in value[:12]) + (", ..." if len(value) > 12 else "") + "]"
+        return "[" + ", ".join(shown(v, depth - 1) for v in value[:12]) + (", ..." if len(value) > 12 else "") + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k[:100]}: {_shown(v, depth - 1)}" for k, v in list(value.items())[:12]) + "}"
+        return "{" + ", ".join(f"{k[:100]!r}: {shown(v, depth - 1)}" for k, v in list(value.items())[:12]) + "}"
     return repr(value[:300] if isinstance(value, str) else value)

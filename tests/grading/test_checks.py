@@ -569,14 +569,26 @@ def test_what_cannot_be_judged_counts_neither_way() -> None:
 
 
 def test_a_process_that_is_gone_is_no_verdict_and_a_broken_answer_is_a_line() -> None:
-    def judge(subject: Any, examiner: Any, report: Report, draw: Draw) -> None:
-        raise subject
+    def raising(error: Exception) -> Check:
+        def judge(subject: Any, examiner: Any, report: Report, draw: Draw) -> None:
+            raise error
+
+        return _row(judge=judge)
 
     with pytest.raises(Gone):
-        run(_row(judge=judge), Gone("it ended"), None, VISIBLE)  # type: ignore[arg-type]
-    for error in (Raised("X", ("X",), "y"), TypeError("t"), KeyError("k")):
-        found = run(_row(judge=judge), error, None, VISIBLE)  # type: ignore[arg-type]
+        run(raising(Gone("it ended")), Here(print), None, VISIBLE)
+    for error in (Raised("X", ("X",), "y"), TypeError("t"), KeyError("k"), RuntimeError("r"), OSError("o")):
+        found = run(raising(error), Here(print), None, VISIBLE)
         assert found.points == 0 and "the answer can be examined" in failing(found)[0]
+
+
+def test_an_answer_whose_cell_failed_is_not_there() -> None:
+    class Failed(Here):
+        def answer(self) -> Any:
+            raise Raised("NameError", ("NameError",), "name 'x' is not defined: its cell failed")
+
+    found = run(_row(judge=lambda *_: pytest.fail("judged")), Failed(None), None, VISIBLE)
+    assert found.points == 0 and "x is there" in failing(found)[0] and "its cell" in found.lines[0].hint
 
 
 def test_texts_of_a_students_stay_short_and_printable() -> None:

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from helpers.grading import judge
+from helpers.grading import compare, judge
 from helpers.grading.draw import Draw, secret
 
 KEY = b"k" * 32
@@ -319,3 +319,45 @@ def test_outputs_are_made_into_nbformats_form_whatever_comes():
     assert [o["output_type"] for o in outputs] == ["stream", "display_data", "execute_result", "error"]
     assert outputs[1]["data"] == {"text/plain": "a"} and outputs[2]["metadata"] == {"text/html": {"alt": "y"}}
     assert judge.clean_outputs("no list", 1) == []
+
+
+def test_the_judges_own_work_is_not_on_the_students_clock(monkeypatch):
+    """A slow machine must not turn a right answer into a wrong one."""
+    import time
+
+    from helpers.grading.device import FarExaminer
+
+    ask = FarExaminer._ask
+
+    def slow(self, method, *arguments, **named):
+        time.sleep(0.5)
+        return ask(self, method, *arguments, **named)
+
+    monkeypatch.setattr(judge, "CHECK_SECONDS", 3.0)
+    monkeypatch.setattr(FarExaminer, "_ask", slow)
+    graded = _grade(_submission(parse=PARSE, profile=PROFILE))
+    assert graded.points == 6
+
+
+def test_a_check_that_is_used_up_costs_itself_alone(monkeypatch):
+    monkeypatch.setattr(judge, "CHECK_SECONDS", 2.0)
+    slow = PARSE.replace("    network = b", "    import time; time.sleep(1.2)\n    network = b")
+    graded = _grade(_submission(parse=slow, profile=PROFILE))
+    assert graded.cells["check-parse"].points == 0 and "longer than it may" in graded.cells["check-parse"].reason
+    assert graded.cells["check-profile"].points == 3
+
+
+def test_one_check_alone_finds_the_modules_that_earlier_ones_released():
+    release = _release({"helpers.export": "ex1/parse"})
+    profile = "import helpers.export\n" + PROFILE
+    graded = _grade(_submission(release, profile=profile), release, only="ex1/profile")
+    assert graded.points == 3
+
+
+def test_a_replayed_verdict_shows_what_was_expected(monkeypatch):
+    graded = _grade(_submission(parse=PARSE), only="ex1/parse", explain=True)
+    assert "=== ex1/parse on secret inputs" in graded.trace and "--- the device's record" in graded.trace
+    monkeypatch.setattr(compare, "noted", [])
+    compare.differs(np.ones(2), np.zeros(2), 0.5)
+    ((got, expected, tolerance),) = compare.noted
+    assert got.tolist() == [1, 1] and expected.tolist() == [0, 0] and tolerance == 0.5

@@ -165,6 +165,29 @@ for call in ("os.setuid(0)", "os.chroot('/tmp')", "os.unshare(os.CLONE_NEWUSER)"
         assert inside(code) == (0, "[]\n")
 
 
+def test_the_kernels_settings_cannot_be_opened_for_writing(inside):
+    """A grader that is root owns the files of /proc/sys, and so does its sandboxed user; core_pattern runs programs."""
+    code = """
+import os
+opened = []
+for folder, _, files in os.walk("/proc/sys/kernel"):
+    for name in files:
+        try:
+            os.close(os.open(os.path.join(folder, name), os.O_WRONLY))
+            opened.append(name)
+        except OSError:
+            pass
+for path in ("/proc/sysrq-trigger", "/proc/self/oom_score_adj", "/proc/sys/vm/drop_caches", "/proc/1/oom_score_adj"):
+    try:
+        os.close(os.open(path, os.O_WRONLY))
+        opened.append(path)
+    except OSError:
+        pass
+print(opened)
+"""
+    assert inside(code) == (0, "[]\n")
+
+
 def test_libraries_work(inside):
     code = """
 import getpass, multiprocessing.shared_memory, numpy, os

@@ -202,7 +202,7 @@ def _export(subject: Subject, examiner: Examiner, report: Report, draw: Draw) ->
         "logits are [batch, labels]: a dynamic batch and no sequence axis",
         len(shape) == 2 and not _fixed(shape[0]) and shape[1] == labels,
         0.5,
-        f"logits are {shape}, and the model has {labels} labels",
+        f"logits are {shape}" + ("" if "draw" in subject.shared else f", and the model has {labels} labels"),
         "a classifier gives one row a text; only axis 0 follows the input.",
     )
     report.expect(
@@ -212,6 +212,8 @@ def _export(subject: Subject, examiner: Examiner, report: Report, draw: Draw) ->
         f"the file says opset {facts['opset']}; the exporter raises what is too old without an error",
         "opset_version=20, together with dynamo=True.",
     )
+    if "draw" in subject.shared:  # a secret model, also where the check itself is the visible one
+        problem = problem.partition(" at [")[0]
     report.expect(
         "the graph computes what PyTorch computes, also for shapes other than the example's",
         not problem,
@@ -605,7 +607,7 @@ def _fp16(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> N
         "weights in another file" if facts["external"] else f"inputs {short(kinds)}, outputs {short(results)}",
         "convert floats alone; FP16 holds no token number above 2,048 exactly.",
     )
-    held, products = facts["initializers"], facts["products"]
+    held, products, activations = facts["initializers"], facts["products"], facts["activations"]
     half, full = held.get("FLOAT16", 0), held.get("FLOAT", 0) + held.get("DOUBLE", 0)
     plan = _taken(examiner, data, list(kinds), draw)
     computes = report.expect(
@@ -615,9 +617,11 @@ def _fp16(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> N
         and products.get("FLOAT16", 0) > 0
         and set(products) <= {"FLOAT16", "UNDEFINED"}
         and not facts["subgraphs"]
+        and activations.get("FLOAT16", 0) > activations.get("FLOAT", 0)
         and not plan,
         1.0,
-        f"{half:,} bytes of weights in FP16, {full:,} in FP32; matrix products by their result: {short(products)}"
+        f"{half:,} bytes of weights in FP16, {full:,} in FP32; matrix products by their result: {short(products)};"
+        f" all operators: {short(activations)}"
         + (f"; graphs inside {', '.join(facts['subgraphs'])}, which the source has not" if facts["subgraphs"] else "")
         + (f"; {plan}" if plan else ""),
         "casts around FP32 products give FP32 arithmetic: weights and activations become float16, casts stand at the"
@@ -688,6 +692,9 @@ def _tensors(draw: Draw, width: int) -> Model:
     factor = draw("buffers: factor").normal(size=width).astype(np.float32)
     dtypes = {tokens: "int64", mask: "int64", gate: "int32", weights: "float32", score: "float16", detail: "float32"}
     return Model(serialized(text, {"factor": factor}), (tokens, mask, gate, weights), (score, detail), dtypes)
+
+
+_ROUNDED_UP = 1 << 20  # bytes: who rounds up is right, who takes one large size for everything is not
 
 
 def _buffers(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> None:
@@ -770,7 +777,7 @@ def _buffers(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
     short_of = []
     for name, (size, dtype) in needed.items():
         nbytes, wanted = examiner.allocation(addresses[name]), min(size, claims[name]["size"]) * dtype.itemsize
-        if nbytes < wanted:
+        if not wanted <= nbytes <= 8 * size * dtype.itemsize + _ROUNDED_UP:
             short_of.append(f"{name}: {nbytes:,} bytes, needs {wanted:,}")
     shared = len(set(addresses.values())) < len(addresses)
     report.expect(
@@ -1046,7 +1053,7 @@ def _call(
 def _output_problem(call: _Call, model: Classifier, plan: str, recorded: bool) -> str:
     """Why the outputs of a call are not those of the engine; empty where they are."""
     execution = call.execution(plan)
-    late = [e for e in call.settled if e["op"] == "htod" and "enqueued" in (e.get("digests") or {})]
+    late = [e for e in call.settled if e["op"] == "htod" and {"enqueued", "data"} <= set(e.get("digests") or ())]
     if any(event["digests"]["enqueued"] != event["digests"]["data"] for event in late):
         return f"batch {call.shape[0]}: pinned memory was written after its copy was enqueued; a GPU may copy either"
     for name, tolerance in zip(model.outputs, (1e-4, 3e-2), strict=True):
@@ -1242,8 +1249,11 @@ def _benchmark(subject: Subject, examiner: Examiner, report: Report, draw: Draw)
         for what, weight in _BENCHMARK_LINES:
             report.skip(what, weight, _NO_RECORD)
         return
-    hasty = report.call("the benchmark runs, for no time at all", subject, answer, run, batches, 0.0)
-    least = as_number(value_of(subject, subject.item(hasty, "runs"))) or 0
+    try:
+        hasty = subject.item(subject.call(answer, run, batches, 0.0), "runs")
+        least = as_number(value_of(subject, hasty)) or 0
+    except Raised:
+        least = 0
     enough = _judge_figures(report, figures, runs, shapes, seconds, least)
     others = [event["op"] for event in events if event["op"] in _WORK]
     foreign = sum(run.batch < 0 for run in runs)
@@ -1298,7 +1308,8 @@ def _judge_figures(
     warm, timed = runs[: max(len(runs) - count, 0)], runs[max(len(runs) - count, 0) :]
     counted = count == figures["runs"] and 5 <= count <= len(runs)
     took = timed[-1].end - timed[0].start if timed else 0.0
-    enough = counted and took >= 0.5 * seconds
+    clocked = figures["samples"] / figures["samples_per_second"]  # sleeping between the runs is no timing
+    enough = counted and min(took, clocked) >= 0.5 * seconds
     happened = (
         f"runs is {figures['runs']:g}, run was called {len(runs)} times, the timed ones took {took:.3f} s in all; asked"
         f" for {seconds:.3f} s"
