@@ -24,7 +24,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -204,19 +204,16 @@ def run_case(case: Case, keys: Sequence[int], whole: bool, threads: int) -> Outc
     release = released()
     submission = with_answer(solved() if whole else release, case)
     started = time.monotonic()
-    for number in keys:
-        graded = judge.grade(
-            submission,
-            release,
-            key=class_key(number),
-            assignment=ASSIGNMENT,
-            only=None if whole else case.check,
-            threads=threads,
+    secrets = [class_key(number) for number in keys]
+    if whole:
+        graded = [judge.grade(submission, release, key=key, assignment=ASSIGNMENT, threads=threads) for key in secrets]
+        verdicts = [{cell.check: cell for cell in one.cells.values()} for one in graded]
+    else:
+        judged = judge.grade_under_keys(
+            submission, release, secrets, assignment=ASSIGNMENT, only=case.check, threads=threads
         )
-        if graded.status != "graded":
-            outcome.error = graded.reason or graded.status
-            break
-        cells = {cell.check: cell for cell in graded.cells.values()}
+        verdicts = [{case.check: cell} for cell in judged]
+    for cells in verdicts:
         cell = cells[case.check]
         outcome.maximum = cell.maximum
         outcome.visible.append(cell.visible)
@@ -257,41 +254,16 @@ def run_cases(cases: Iterable[Case], workers: int, keys: int, quiet: bool = Fals
     threads = max(1, (os.cpu_count() or 1) // workers)
     jobs: list[tuple[Case, range, bool]] = []
     for case in cases:
-        jobs += [(case, range(number, number + 1), False) for number in range(min(case.keys, keys) if keys else 1)]
+        jobs.append((case, range(min(case.keys, keys) if keys else 1), False))
         jobs += [(case, range(1), True)] if case.whole else []
-    jobs.sort(key=lambda job: not job[2])  # the long ones first, so that no worker is left with one at the end
-    pending: dict[str, tuple[int, Outcome]] = {}
-    counts: dict[str, int] = {}
-    for case, _, whole in jobs:
-        counts[f"{case.name}{whole}"] = counts.get(f"{case.name}{whole}", 0) + 1
+    jobs.sort(key=lambda job: (not job[2], -len(job[1])))  # the long ones first: no worker is left with one at the end
     with (
         ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
-        tqdm(total=len(jobs), unit="run", smoothing=0.05, disable=quiet) as bar,
+        tqdm(total=len(jobs), unit="case", smoothing=0.05, disable=quiet) as bar,
     ):
-        running: set[Future[Outcome]] = {pool.submit(_guarded, *job, threads) for job in jobs}
-        while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                bar.update()
-                part = future.result()
-                key = f"{part.case}{part.whole}"
-                seen, whole_outcome = pending.get(key, (0, None))
-                merged = part if whole_outcome is None else _together(whole_outcome, part)
-                pending[key] = seen + 1, merged
-                if seen + 1 == counts[key]:
-                    yield merged
-
-
-def _together(one: Outcome, other: Outcome) -> Outcome:
-    """Outcomes of one case under different keys as one."""
-    first, second = (one, other) if one.failing or not other.failing else (other, one)
-    first.visible = [*one.visible, *other.visible]
-    first.final = [*one.final, *other.final]
-    first.seconds = round(one.seconds + other.seconds, 2)
-    first.error = one.error or other.error
-    first.named = None if one.named is None and other.named is None else bool(one.named) and bool(other.named)
-    assert second is not first
-    return first
+        for future in as_completed([pool.submit(_guarded, *job, threads) for job in jobs]):
+            bar.update()
+            yield future.result()
 
 
 # --- telling --------------------------------------------------------------------------------------------------------
