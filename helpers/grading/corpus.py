@@ -1,13 +1,15 @@
-"""Known answers through the grader: `python -m helpers grade corpus [--only GLOB] [--mutants] [--json FILE] ...`.
+"""Known answers through the grader: `python -m helpers grade corpus [--only GLOB] [--json FILE] ...`.
 
 A case is one file in tests/submissions/<assignment>/<kind>/: the whole replacement of one TODO cell, under a header::
 
     # check: ex1/enqueue
     # expect: full | partly | zero, or right | wrong where the points are not foretold
-    # line: the line that must fail, or its beginning (several may stand there, one of them must fail)
+    # line: the first line that must fail, or its beginning (several may stand there: any of them)
+    # points: 2.5, exactly, where they are foretold
     # keys: 20, where it is judged under so many class keys
     # whole: yes, where it also runs as a whole notebook: the other answers are the reference's and keep their points
     # why: one sentence
+    # note: who added what to the header, and when
 
 Each case runs through the same judge, sandbox and device as a student's notebook. A verdict is false where the points
 are not those expected, under any key.
@@ -25,7 +27,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,7 @@ ASSIGNMENT = "ex1_distilbert"
 CASES = ROOT / "tests" / "submissions" / ASSIGNMENT
 KINDS = ("right", "wrong", "cheat", "malformed", "blind")
 EXPECTED = ("full", "partly", "zero", "right", "wrong")
-_FIELDS = ("check", "expect", "line", "keys", "whole", "why")
+_FIELDS = ("check", "expect", "line", "points", "keys", "whole", "why", "note")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Case:
     check: str
     expect: str
     lines: tuple[str, ...]
+    points: float | None
     keys: int
     whole: bool
     why: str
@@ -68,12 +71,13 @@ class Outcome:
     case: str
     check: str
     expected: str
+    points: float | None = None  # what is foretold
     maximum: float = 0.0
     visible: list[float] = field(default_factory=list)
     final: list[float] = field(default_factory=list)
     failing: list[str] = field(default_factory=list)  # under the first key: in the visible check, then in its twin
     happened: list[str] = field(default_factory=list)
-    named: bool | None = None  # whether a failing line is one that the case names
+    named: bool | None = None  # whether the first failing line is one that the case names; None where it names none
     whole: bool = False
     others_lost: list[str] = field(default_factory=list)  # in a whole notebook: other checks without full marks
     seconds: float = 0.0
@@ -83,6 +87,8 @@ class Outcome:
     def false(self) -> bool:
         """Whether the verdict is not the one expected, under any key."""
         if self.error or not self.final or self.others_lost:
+            return True
+        if self.points is not None and any(points != self.points for points in self.final):
             return True
         return not all(_as_expected(self.expected, points, self.maximum) for points in self.final)
 
@@ -131,6 +137,7 @@ def read_case(path: Path) -> Case:
         check=head["check"][0],
         expect=expect,
         lines=tuple(line for line in head.get("line", []) if line),
+        points=float(head["points"][0]) if "points" in head else None,
         keys=int(head.get("keys", ["1"])[0]),
         whole=head.get("whole", ["no"])[0] == "yes",
         why=head["why"][0],
@@ -156,13 +163,11 @@ def released() -> dict[str, Any]:
     """The release as the grader uses it.
 
     Raises:
-        FileNotFoundError: it was not made yet.
+        CourseError: it was not made yet, or was changed.
     """
-    path = ROOT / "notebooks" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
-    if not path.is_file():
-        raise FileNotFoundError(f"no release at {path}: run make release first")
-    notebook: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return notebook
+    from .released import read
+
+    return dict(json.loads(json.dumps(read(ASSIGNMENT))))
 
 
 def solved() -> dict[str, Any]:
@@ -200,7 +205,7 @@ def run_case(case: Case, keys: Sequence[int], whole: bool, threads: int) -> Outc
     """Judge a case under the class keys with these numbers, its TODO alone or within a whole notebook."""
     from . import judge
 
-    outcome = Outcome(case.name, case.check, case.expect, whole=whole)
+    outcome = Outcome(case.name, case.check, case.expect, case.points, whole=whole)
     release = released()
     submission = with_answer(solved() if whole else release, case)
     started = time.monotonic()
@@ -226,7 +231,7 @@ def run_case(case: Case, keys: Sequence[int], whole: bool, threads: int) -> Outc
             outcome.failing = [line[1] for line in told]
             outcome.happened = [line[2] for line in told]
             if case.lines:
-                outcome.named = any(what.startswith(name) for what in outcome.failing for name in case.lines)
+                outcome.named = any(what.startswith(case.lines) for what in outcome.failing[:1])
         if whole:
             reached = case.kind not in ("cheat", "malformed")  # a cheat may take the notebook with it
             lost = [c.check for c in cells.values() if c.check != case.check and c.points < c.maximum]
@@ -240,7 +245,7 @@ def _guarded(case: Case, keys: Sequence[int], whole: bool, threads: int) -> Outc
         return run_case(case, keys, whole, threads)
     except Exception as error:  # one case that breaks the grader is a false verdict, not the end of the run
         text = f"{type(error).__name__}: {error}"
-        return Outcome(case.name, case.check, case.expect, whole=whole, error=text)
+        return Outcome(case.name, case.check, case.expect, case.points, whole=whole, error=text)
 
 
 def run_cases(cases: Iterable[Case], workers: int, keys: int, quiet: bool = False) -> Iterator[Outcome]:
@@ -297,7 +302,6 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """The figures that a corpus is judged by."""
     wrong = [o for o in outcomes if o.case.startswith(("wrong/", "blind/wrong"))]
     right = [o for o in outcomes if o.expected in ("full", "right")]
-    named = [o for o in wrong if o.named is not None]
     kinds = {kind: sum(o.case.startswith(kind + "/") and not o.whole for o in outcomes) for kind in KINDS}
     return {
         "cases": {kind: count for kind, count in kinds.items() if count},
@@ -305,10 +309,10 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "under_several_keys": sum(len(o.final) > 1 for o in outcomes),
         "verdicts": sum(len(o.final) for o in outcomes),
         "false_verdicts": [o.case + (" (whole)" if o.whole else "") for o in outcomes if o.false],
-        "wrong_named": sum(bool(o.named) for o in named),
-        "wrong_with_line": len(named),
-        "wrong_named_share": sum(bool(o.named) for o in named) / len(named) if named else 1.0,
-        "wrong_other_line": [o.case for o in named if not o.named],
+        "wrong": len(wrong),
+        "wrong_named": sum(bool(o.named) for o in wrong),
+        "wrong_named_share": sum(bool(o.named) for o in wrong) / len(wrong) if wrong else 1.0,
+        "wrong_other_line": [o.case for o in wrong if not o.named],
         "right_unequal": [o.case for o in right if o.unequal],
         "wrong_only_hidden": [o.case for o in wrong if o.only_hidden],
         "wrong_only_hidden_share": sum(o.only_hidden for o in wrong) / len(wrong) if wrong else 0.0,
@@ -334,7 +338,7 @@ def told(figures: dict[str, Any]) -> str:
         f"{cases}; {figures['whole_notebooks']} also as whole notebooks, {figures['under_several_keys']} under several"
         f" class keys: {figures['verdicts']} verdicts",
         f"false verdicts: {len(figures['false_verdicts'])} {', '.join(figures['false_verdicts'])}".rstrip(),
-        f"wrong answers whose failing line names the cause: {figures['wrong_named']} of {figures['wrong_with_line']}"
+        f"wrong answers whose first failing line names the cause: {figures['wrong_named']} of {figures['wrong']}"
         f" ({figures['wrong_named_share']:.1%}, wanted 95 %) {', '.join(figures['wrong_other_line'])}".rstrip(),
         f"right answers with other final than visible points: {len(figures['right_unequal'])}"
         f" {', '.join(figures['right_unequal'])}".rstrip(),
@@ -386,19 +390,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keys", type=int, default=20, help="class keys for the cases that ask for several (20)")
     parser.add_argument("--only", default="*", metavar="GLOB", help="as wrong/enqueue_*, ex1/build, cheat/*")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
-    parser.add_argument("--mutants", action="store_true", help="mutants of the reference answers too")
+    parser.add_argument("--no-mutants", action="store_true", help="leave the mutants of the reference answers out")
     parser.add_argument("--no-whole", action="store_true", help="leave the whole notebooks out")
     options = parser.parse_args(arguments)
     started = time.monotonic()
     cases = read_cases(options.only)
     if options.no_whole:
-        cases = [Case(**{**asdict(case), "whole": False, "lines": tuple(case.lines)}) for case in cases]
+        cases = [replace(case, whole=False) for case in cases]
     outcomes = sorted(
         run_cases(cases, max(1, options.workers), options.keys),
         key=lambda o: (KINDS.index(o.case.partition("/")[0]), o.case, o.whole),
     )
     figures = summary(outcomes)
-    if options.mutants:
+    if not options.no_mutants and options.only.startswith(("*", "ex1/")):
         from . import mutants
 
         figures["mutants"] = mutants.run(max(1, options.workers), options.only)
@@ -413,7 +417,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"    other checks without full marks: {', '.join(o.others_lost)}")
     print(f"\n{told(figures)}\nin {seconds:.0f} s with {options.workers} workers")
     if options.json:
-        command = "python -m helpers grade corpus" + (" --mutants" if options.mutants else "") + " --json FILE"
+        command = "python -m helpers grade corpus --json FILE"
         result = _report(outcomes, figures, options.workers, seconds, command)
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

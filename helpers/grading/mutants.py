@@ -183,8 +183,8 @@ def all_mutants(only: str = "*") -> list[Mutant]:
     return [m for ident in chosen for m in mutants(ident, cells[f"todo-{ident.partition('/')[2]}"])]
 
 
-def _judge(mutant: Mutant, answers: Any) -> None:
-    """In a process of its own: sends the reason why the mutant is dead, or an empty text."""
+def _judge(mutant: Mutant, answers: Any, folder: str) -> None:
+    """In a process of its own: sends the reason why the mutant is dead, or an empty text. All files go to `folder`."""
     from . import report
     from .check import row_of
     from .draw import VISIBLE, secret
@@ -193,8 +193,9 @@ def _judge(mutant: Mutant, answers: Any) -> None:
 
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        os.chdir(folder)
+    tempfile.tempdir = os.environ["TMPDIR"] = folder
+    os.chdir(folder)
+    with contextlib.redirect_stdout(io.StringIO()):
         space: dict[str, Any] = {"__name__": "__main__", "get_ipython": lambda: None}
         cells = _cells()
         for tag in ("imports", "glue-labels", "glue-log", "glue-buffer"):
@@ -226,22 +227,23 @@ def run(workers: int = 2, only: str = "*", quiet: bool = False) -> dict[str, Any
         known = json.loads(EQUIVALENT.read_text(encoding="utf-8"))
     todo = all_mutants(only if only.startswith("ex1/") else "*")
     made, survivors = len(todo), []
-    running: dict[Any, tuple[Mutant, Any, float]] = {}
+    running: dict[Any, tuple[Mutant, Any, float, tempfile.TemporaryDirectory[str]]] = {}
     os.environ.setdefault("BENCH_SECONDS", "0.05")
     with tqdm(total=made, unit="mutant", smoothing=0.05, disable=quiet) as bar:
         queue = iter(todo)
         while True:
             while len(running) < workers and (mutant := next(queue, None)) is not None:
                 ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_judge, args=(mutant, theirs), daemon=True)
+                folder = tempfile.TemporaryDirectory(prefix="mutant-", ignore_cleanup_errors=True)
+                process = context.Process(target=_judge, args=(mutant, theirs, folder.name), daemon=True)
                 process.start()
                 theirs.close()
-                running[ours] = mutant, process, time.monotonic()
+                running[ours] = mutant, process, time.monotonic(), folder
             if not running:
                 break
             ready: list[Any] = wait(list(running), timeout=1.0) or _late(running)
             for ours in ready:
-                mutant, process, _ = running.pop(ours)
+                mutant, process, _, folder = running.pop(ours)
                 try:
                     dead = ours.recv() if ours.poll() else "it does not end"
                 except EOFError:
@@ -249,10 +251,11 @@ def run(workers: int = 2, only: str = "*", quiet: bool = False) -> dict[str, Any
                 process.kill()
                 process.join()
                 ours.close()
+                folder.cleanup()
                 bar.update()
                 if not dead:
                     survivors.append(mutant)
-    listed = {(check, name) for check, names in known.items() for name in names}
+    listed = {(check, name) for check, names in known.items() if check != "cases" for name in names}
     alive = [m for m in survivors if (m.check, m.name) not in listed]
     everything = {(m.check, m.name) for m in todo}
     checks = {m.check for m in todo}
@@ -265,6 +268,6 @@ def run(workers: int = 2, only: str = "*", quiet: bool = False) -> dict[str, Any
     }
 
 
-def _late(running: dict[Any, tuple[Mutant, Any, float]]) -> list[Any]:
+def _late(running: dict[Any, tuple[Mutant, Any, float, Any]]) -> list[Any]:
     now = time.monotonic()
-    return [ours for ours, (_, _, started) in running.items() if now - started > SECONDS]
+    return [ours for ours, (_, _, started, _) in running.items() if now - started > SECONDS]

@@ -74,10 +74,18 @@ def test_a_header_that_lacks_something_is_refused(tmp_path: Path) -> None:
     path.write_text("# check: ex1/build\n# expect: full\n# line: a: b\n# keys: 3\n# why: yes\n# a comment\nx = 1\n")
     case = corpus.read_case(path)
     assert (case.name, case.lines, case.keys, case.source) == ("right/x", ("a: b",), 3, "# a comment\nx = 1")
+    assert case.points is None
 
 
-def _outcome(case: str, expected: str, visible: list[float], final: list[float], named: bool | None = None):
-    return corpus.Outcome(case, "ex1/build", expected, 4.0, visible, final, named=named)
+def _outcome(
+    case: str,
+    expected: str,
+    visible: list[float],
+    final: list[float],
+    named: bool | None = None,
+    points: float | None = None,
+) -> corpus.Outcome:
+    return corpus.Outcome(case, "ex1/build", expected, points, 4.0, visible, final, named=named)
 
 
 def test_the_summary_counts_what_is_wanted() -> None:
@@ -96,6 +104,8 @@ def test_the_summary_counts_what_is_wanted() -> None:
         _outcome("wrong/b", "partly", [0.0], [0.0], named=True),
         _outcome("wrong/b", "partly", [4.0], [3.0], named=True),
         _outcome("wrong/b", "partly", [3.0], [3.0], named=False),
+        _outcome("wrong/b", "partly", [3.0], [3.0]),
+        _outcome("wrong/b", "partly", [3.0], [3.0], named=True, points=2.5),
         _outcome("cheat/b", "zero", [0.0], [0.5]),
         _outcome("blind/b", "wrong", [4.0], [4.0]),
         _outcome("blind/b", "right", [], []),
@@ -129,5 +139,7 @@ def test_mutants_follow_the_rules() -> None:
 
 def test_what_is_listed_as_equivalent_is_made_and_has_a_reason() -> None:
     listed = json.loads(mutants.EQUIVALENT.read_text(encoding="utf-8"))
+    others = listed.pop("cases")
+    assert all((corpus.CASES / f"{name}.py").is_file() and len(why) > 20 for name, why in others.items())
     made = {(mutant.check, mutant.name) for mutant in mutants.all_mutants()}
     assert all((check, name) in made and len(why) > 20 for check, of in listed.items() for name, why in of.items())

@@ -1,0 +1,15 @@
+# check: ex1/export
+# expect: zero
+# why: an output whose output_type is an array: `kind == 'stream'` is an array
+def _student():
+    import gc, sys
+    frame = sys._getframe()
+    while frame:
+        if "student" in frame.f_locals and hasattr(frame.f_locals["student"], "handle"):
+            return frame.f_locals["student"]
+        frame = frame.f_back
+_S = _student()
+_handle = _S.handle
+def handle(message):
+    return ["ok", [{"output_type": np.array([1, 2])}], True] if message[0] in ("cell", "stand_in") else _handle(message)
+_S.handle = handle

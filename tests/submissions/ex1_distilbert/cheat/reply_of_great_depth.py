@@ -1,0 +1,17 @@
+# check: ex1/parse
+# expect: zero
+# why: a reply nested 100,000 deep in raw JSON
+def _student():
+    import gc, sys
+    frame = sys._getframe()
+    while frame:
+        if "student" in frame.f_locals and hasattr(frame.f_locals["student"], "handle"):
+            return frame.f_locals["student"]
+        frame = frame.f_back
+_S = _student()
+import sys as _sys, struct
+
+def deep(connection, value, *rest):
+    text = b'["ok",' + b"[" * 100000 + b"]" * 100000 + b"]"
+    connection.sendall(struct.pack("<II", len(text), 0) + text)
+type(_S).handle.__globals__["send"] = deep
