@@ -795,10 +795,16 @@ def _need_context(subject: Subject) -> None:
 
 
 def _claim(subject: Subject, host: Ref) -> dict[str, Any]:
+    """What a host array is: what it says of itself where its memory is pinned, else what its bytes are."""
     try:
-        return subject.array(host) | {"axes": value_of(subject, subject.get(host, "ndim"))}
+        claim = subject.array(host)
+        shown = value_of(subject, host)
     except Raised as error:
         return {"dtype": words(error), "size": 0, "nbytes": 0, "pinned": None, "axes": 0}
+    if not isinstance(shown, np.ndarray):
+        return {"dtype": "no array that can be read", "size": 0, "nbytes": 0, "pinned": None, "axes": 0}
+    whole = {"dtype": str(shown.dtype), "size": shown.size, "nbytes": shown.nbytes, "axes": shown.ndim}
+    return whole | {"pinned": claim["pinned"]}
 
 
 def _address(subject: Subject, device: Ref) -> int:
