@@ -114,15 +114,14 @@ def _notebook(options: argparse.Namespace) -> int:
     """The lines of each check as they come, and the sum; 0 also when points are missing."""
     from tqdm import tqdm
 
-    from . import judge, sandbox
-    from .course import Course, CourseError
+    from . import judge, released, sandbox
 
     problem = "" if options.file.is_file() else f"there is no file {options.file}"
     if problem:
         return _fail(problem)
     try:
         assignment = _assignment_of(options.file)
-        release = Course().release(assignment)
+        release = released.read(assignment)
         bar = tqdm(unit="cell", file=sys.stderr, disable=None)
 
         def tick(name: str, index: int, count: int) -> None:
@@ -139,7 +138,7 @@ def _notebook(options: argparse.Namespace) -> int:
             tick=tick,
         )
         bar.close()
-    except (CourseError, sandbox.SandboxError) as error:
+    except (released.CourseError, sandbox.SandboxError) as error:
         return _fail(error)
     if graded.status != "graded":
         return _fail(f"{graded.status}: {graded.reason}")
@@ -163,12 +162,13 @@ def _notebook(options: argparse.Namespace) -> int:
 
 def _assignment_of(file: Path) -> str:
     """The assignment that a notebook file says it is, else its own name."""
+    from .released import assignments
+
     try:
         found = json.loads(file.read_bytes())["metadata"]["course"]["assignment"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         found = ""
-    known = {path.name for path in (ROOT / "notebooks").glob("*/")}
-    return found if isinstance(found, str) and found in known else file.stem
+    return found if isinstance(found, str) and found in assignments() else file.stem
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -211,12 +211,12 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _with_check(course: Any, check: str) -> str:
-    from . import release
+    from . import release, released
 
-    for folder in sorted(course.notebooks.glob("*/")):
+    for name in released.assignments(course.releases):
         try:
-            if check in release.table(folder.name):
-                return str(folder.name)
+            if check in release.table(name):
+                return name
         except release.ReleaseError:
             continue
     return ""

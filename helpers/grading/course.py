@@ -29,24 +29,21 @@ from typing import Any, cast
 
 from helpers.files import replacing
 
-from . import collect, sanitize, similarity
+from . import collect, released, sanitize, similarity
 from .judge import Graded
+from .released import CourseError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAILED, AWAITING, GRADED, MISSING = "failed to grade", "awaiting manual grading", "graded", "not submitted"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-class CourseError(ValueError):
-    """Grading cannot go on; the text says what was wrong, what was expected and what to do."""
-
-
 @dataclass(frozen=True)
 class Course:
-    """The folders of a course in nbgrader's layout; `notebooks` is where the releases are."""
+    """The folders of a course in nbgrader's layout; `releases` is where the releases are that grading reads."""
 
     root: Path = ROOT
-    notebooks: Path = ROOT / "notebooks"
+    releases: Path = released.FOLDER
 
     @property
     def config(self) -> Any:
@@ -67,14 +64,8 @@ class Course:
         return str(CourseDirectory(config=self.config).db_url)
 
     def release(self, assignment: str) -> Any:
-        """The released notebook. Raises CourseError when there is none."""
-        import nbformat
-
-        path = self.notebooks / assignment / f"{assignment}.ipynb"
-        if not path.is_file():
-            there = ", ".join(sorted(p.name for p in self.notebooks.glob("*/"))) or "none"
-            raise CourseError(f"there is no release {path}; there: {there}. Make it: python -m helpers grade release")
-        return nbformat.read(path, as_version=4)
+        """The released notebook. Raises CourseError when there is none, or one whose check cells were changed."""
+        return released.read(assignment, self.releases)
 
     def autograded(self, student: str, assignment: str) -> Path:
         return self.root / "autograded" / student / assignment / f"{assignment}.ipynb"

@@ -1,4 +1,4 @@
-"""`python -m helpers grade release`: solutions/ -> notebooks/, and a bundle for students.
+"""`python -m helpers grade release`: solutions/ -> notebooks/ and helpers/releases/, and a bundle for students.
 
 The text notebook's cell tags say what a cell is. From them come nbgrader's metadata and the cells' ids; nbgrader's own
 `generate_assignment` then strips the solutions. The same source always gives the same bytes.
@@ -17,16 +17,20 @@ from __future__ import annotations
 
 import ast
 import importlib
+import logging
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from helpers.files import replacing
+
+from .released import checked
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUNDLE = "tensorrt-course-student"
@@ -51,24 +55,28 @@ class ReleaseError(ValueError):
 
 
 def main(assignments: Sequence[str] = (), root: Path = ROOT, bundle: bool = True) -> int:
-    """Write notebooks/<a>/<a>.ipynb of `assignments` (all when empty) and the bundle. 0, or 1 after a message."""
+    """Write notebooks/<a>/<a>.ipynb of `assignments` (all when empty), their pristine copies and the bundle.
+
+    0, or 1 after a message.
+    """
     from helpers import walkthrough
 
     try:
         for source in walkthrough.find(root / "solutions", assignments):
-            target = root / "notebooks" / source.parent.name / f"{source.parent.name}.ipynb"
-            text = generate(source)
-            state = "unchanged" if target.is_file() and target.read_text(encoding="utf-8") == text else "written"
-            if state == "written":
-                with replacing(target) as part:
-                    part.write_text(text, encoding="utf-8")
-            print(f"{target.relative_to(root)}: {state}, {describe(text)}")
+            assignment, text = source.parent.name, generate(source)
+            pristine = root / "helpers" / "releases" / f"{assignment}.ipynb"  # what grading reads: see released.py
+            for target in (root / "notebooks" / assignment / f"{assignment}.ipynb", pristine):
+                state = "unchanged" if target.is_file() and target.read_text(encoding="utf-8") == text else "written"
+                if state == "written":
+                    with replacing(target) as part:
+                        part.write_text(text, encoding="utf-8")
+                print(f"{target.relative_to(root)}: {state}, {describe(text)}")
         if bundle:
             path = write_bundle(root)
             with zipfile.ZipFile(path) as zipped:
                 print(f"{path.relative_to(root)}: {len(zipped.namelist())} files, without solutions and tests")
     except (ValueError, OSError) as error:
-        print(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -267,26 +275,11 @@ def _checked(name: str, source: str, defined: set[str], checks: Mapping[str, Any
     return ident
 
 
-def checked(source: str) -> tuple[str, str]:
-    """Id and name of a grade cell's one statement `check("id", name)`; two empty strings for anything else."""
-    try:
-        (statement,) = ast.parse(source).body
-    except (SyntaxError, ValueError):
-        return "", ""
-    match statement:
-        case ast.Expr(ast.Call(ast.Name("check"), [ast.Constant(str(ident)), ast.Name(subject)], [])):
-            plain = re.sub(r"\s+", "", source).replace("'", '"') == f'check("{ident}",{subject})'
-            return (ident, subject) if plain else ("", "")
-    return "", ""
-
-
 # --- nbgrader's own pass ---
 
 
 def _generate_assignment(course: Path, assignment: str) -> None:
     """nbgrader's generate_assignment: course/solutions -> course/notebooks, no gradebook."""
-    import logging
-
     from nbgrader.converters import GenerateAssignment
     from nbgrader.converters.base import NbGraderException
     from nbgrader.coursedir import CourseDirectory
@@ -311,21 +304,15 @@ def _generate_assignment(course: Path, assignment: str) -> None:
         log.removeHandler(words)
 
 
-def _handler() -> type:
-    import logging
+class _Lines(logging.Handler):
+    """Keeps the errors that are logged."""
 
-    class Lines(logging.Handler):
-        def __init__(self) -> None:
-            super().__init__(logging.ERROR)
-            self.lines: list[str] = []
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
 
-        def emit(self, record: logging.LogRecord) -> None:
-            self.lines.append(record.getMessage())
-
-    return Lines
-
-
-_Lines: Callable[[], Any] = _handler()
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
 
 
 # --- the bundle ---

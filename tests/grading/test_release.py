@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from helpers.grading import release
+from helpers.grading import merge, release
+from helpers.grading import released as pristine
 
 ROOT = release.ROOT
 CHECKS = {"ex1/twice": SimpleNamespace(points=4)}
@@ -140,7 +141,7 @@ def test_an_id_is_checked_once(tmp_path: Path) -> None:
 def test_an_assignment_without_checks_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path)
     assert release.main(root=tmp_path) == 1
-    assert "there are no checks for ex0, expected helpers/grading/checks/ex0.py" in capsys.readouterr().out
+    assert "there are no checks for ex0, expected helpers/grading/checks/ex0.py" in capsys.readouterr().err
 
 
 # --- the course's own release ---
@@ -151,11 +152,47 @@ def assignments() -> list[str]:
 
 
 @pytest.mark.parametrize("assignment", assignments())
-def test_notebooks_is_what_solutions_generates(assignment: str) -> None:
-    source = ROOT / "solutions" / assignment / f"{assignment}.py"
-    committed = ROOT / "notebooks" / assignment / f"{assignment}.ipynb"
-    same = committed.is_file() and committed.read_text(encoding="utf-8") == release.generate(source)
-    assert same, f"{committed.relative_to(ROOT)} is not what solutions/ generates: make release, and commit it"
+def test_both_copies_of_a_release_are_what_solutions_generates(assignment: str) -> None:
+    text = release.generate(ROOT / "solutions" / assignment / f"{assignment}.py")
+    for name in (f"notebooks/{assignment}/{assignment}.ipynb", f"helpers/releases/{assignment}.ipynb"):
+        same = (ROOT / name).is_file() and (ROOT / name).read_text(encoding="utf-8") == text
+        assert same, f"{name} is not what solutions/ generates: make release, and commit it"
+
+
+def test_the_release_that_grading_reads_is_refused_when_a_check_was_changed(tmp_path: Path) -> None:
+    assert pristine.assignments() == assignments()
+    notebook = pristine.read("ex1_distilbert")
+    cell = next(cell for cell in notebook.cells if cell.id == "check-build")
+    cell.source += "  # done!"
+    nbformat.write(notebook, tmp_path / "ex1_distilbert.ipynb")
+    with pytest.raises(pristine.CourseError, match=r"its cell check-build is .*# done!.*expected one statement check"):
+        pristine.read("ex1_distilbert", tmp_path)
+    (tmp_path / "ex1_distilbert.ipynb").write_text("no notebook")
+    with pytest.raises(pristine.CourseError, match="is no notebook"):
+        pristine.read("ex1_distilbert", tmp_path)
+    with pytest.raises(pristine.CourseError, match=r"there is no release .*; there: ex1_distilbert\. Make it"):
+        pristine.read("ex2_lora", tmp_path)
+
+
+def edited() -> nbformat.NotebookNode:
+    """What a student handed in: a check with a comment, a check less, one twice, and no answers to hide."""
+    notebook = pristine.read("ex1_distilbert")
+    cells = {cell.id: cell for cell in notebook.cells}
+    cells["check-export"].source += "  # done!"
+    notebook.cells.remove(cells["check-build"])
+    notebook.cells.append(nbformat.from_dict({**cells["check-parse"], "id": "copy"}))
+    notebook.metadata.course.answers = {}
+    return notebook
+
+
+MENDED = ("[check-export] was changed", "[check-build] was missing", "[check-parse] is there twice")
+
+
+def test_what_was_edited_is_mended_by_the_pristine_release() -> None:
+    merged, mended = merge.merge(pristine.read("ex1_distilbert"), edited())
+    for words in MENDED:
+        assert [line for line in mended if line.startswith(words)], words
+    assert merged["metadata"]["course"]["answers"]
 
 
 def test_the_release_names_the_modules_that_are_its_answers() -> None:
