@@ -17,7 +17,6 @@ import datetime
 import gc
 import json
 import os
-import re
 import shlex
 import statistics
 import sys
@@ -325,7 +324,7 @@ def save(
     from helpers import environment
 
     found = environment.inspect()
-    target = Path(path) if path is not None else results_folder(found) / "benchmark.json"
+    target = Path(path) if path is not None else environment.results_folder(found) / "benchmark.json"
     content = {
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "facts": dict(facts or {}),
@@ -344,17 +343,6 @@ def save(
     with replacing(target) as part:
         part.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
     return target
-
-
-def results_folder(found: Any) -> Path:
-    """Where results of a machine are kept: `assets/results/` and its GPU's name, or `cpu` and its architecture."""
-    name = found.gpu.name if found.gpu else f"cpu {found.platform}"
-    return (
-        Path(__file__).resolve().parent.parent
-        / "assets"
-        / "results"
-        / re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    )
 
 
 # --- clocks ---

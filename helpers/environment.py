@@ -548,6 +548,25 @@ def inspect() -> Environment:
     )
 
 
+def results_folder(env: Environment) -> Path:
+    """Where results of a machine are kept: `assets/results/` and its GPU's name, or `cpu` and its architecture."""
+    name = env.gpu.name if env.gpu else f"cpu {env.platform}"
+    folder = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return Path(__file__).resolve().parent.parent / "assets" / "results" / folder
+
+
+def circumstances(command: str) -> dict[str, Any]:
+    """What figures are written with: the command that makes them, machine, Python, packages, cores; plain JSON."""
+    env = inspect()
+    return {
+        "command": command,
+        "machine": results_folder(env).name,
+        "python": env.python,
+        "packages": {name: version for name, version in env.packages.items() if version},
+        "cores": os.cpu_count(),
+    }
+
+
 def cuda_headers() -> bool:
     """Whether the CUDA toolkit's headers are where pycuda's compilation looks for them."""
     roots = [

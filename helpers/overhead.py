@@ -146,14 +146,10 @@ def main(arguments: list[str] | None = None) -> None:
         f"max difference {pair['max_difference']:.1e}"
     )
     if options.json:
-        from helpers import benchmark, environment
+        from helpers import environment
 
-        facts = environment.inspect()
         result = {
-            "command": "MODEL=full python -m helpers overhead --json FILE",
-            "machine": benchmark.results_folder(facts).name,
-            "python": facts.python,
-            "packages": {name: version for name, version in facts.packages.items() if version},
+            **environment.circumstances("MODEL=full python -m helpers overhead --json FILE"),
             "one_add_step": steps,
             "runner_over_session": pair,
         }

@@ -376,6 +376,19 @@ def doctor(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
     )
 
 
+def test_results_of_a_machine_have_a_folder_of_their_own() -> None:
+    tesla = changed(LAPTOP, gpu=Gpu("Tesla T4", (7, 5), 15 << 30))
+    assert environment.results_folder(tesla).as_posix().endswith("assets/results/tesla-t4")
+    assert environment.results_folder(LAPTOP).name == "cpu-linux-x86-64"
+
+
+def test_figures_are_written_with_what_they_were_measured_on() -> None:
+    facts = environment.circumstances("make it")
+    assert json.loads(json.dumps(facts)) == facts
+    assert list(facts) == ["command", "machine", "python", "packages", "cores"]
+    assert facts["command"] == "make it" and facts["packages"]["numpy"] and None not in facts["packages"].values()
+
+
 def test_doctor_as_json_names_the_builder_and_the_backend() -> None:
     done = doctor("--json", TRT_BACKEND="auto")
     assert done.returncode == 0, done.stderr

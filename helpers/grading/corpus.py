@@ -356,9 +356,8 @@ def told(figures: dict[str, Any]) -> str:
 def _report(
     outcomes: Sequence[Outcome], figures: dict[str, Any], workers: int, seconds: float, command: str
 ) -> dict[str, Any]:
-    from helpers import benchmark, environment
+    from helpers import environment
 
-    facts = environment.inspect()
     empty: tuple[Any, ...] = ("", None, [], False)
     rows = [{k: v for k, v in asdict(o).items() if k != "happened" and v not in empty} for o in outcomes]
     for row, o in zip(rows, outcomes, strict=True):
@@ -367,11 +366,7 @@ def _report(
         row.pop("failing", None)
         row["verdict"] = "FALSE" if o.false else "right"
     return {
-        "command": command,
-        "machine": benchmark.results_folder(facts).name,
-        "python": facts.python,
-        "packages": {name: version for name, version in facts.packages.items() if version},
-        "cores": os.cpu_count(),
+        **environment.circumstances(command),
         "workers": workers,
         "seconds": round(seconds, 1),
         "summary": figures,

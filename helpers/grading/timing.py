@@ -79,9 +79,7 @@ def _in_a_kernel(notebook: dict[str, Any]) -> dict[str, float]:
 def _write(
     path: Path, in_notebook: dict[str, list[float]], in_grader: dict[str, list[float]], whole: list[float]
 ) -> None:
-    from helpers import benchmark, environment
-
-    facts = environment.inspect()
+    from helpers import environment
 
     def rows(seconds: dict[str, list[float]]) -> dict[str, Any]:
         return {
@@ -90,11 +88,7 @@ def _write(
         }
 
     result = {
-        "command": "python -m helpers grade time --json FILE",
-        "machine": benchmark.results_folder(facts).name,
-        "python": facts.python,
-        "packages": {name: version for name, version in facts.packages.items() if version},
-        "cores": os.cpu_count(),
+        **environment.circumstances("python -m helpers grade time --json FILE"),
         "unit": "seconds; BENCH_SECONDS=0.05, the small model, the solved notebook",
         "submission": rows({"whole": whole})["whole"],
         "check_in_the_notebook": rows(in_notebook),

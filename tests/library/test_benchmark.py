@@ -192,17 +192,6 @@ def test_saved_results_carry_the_environment(tmp_path):
     assert content["environment"]["packages"]["numpy"] == np.__version__
 
 
-def test_results_of_a_machine_have_a_folder_of_their_own():
-    from dataclasses import replace
-
-    from helpers import environment
-
-    found = environment.inspect()
-    tesla = environment.Gpu("Tesla T4", (7, 5), 15 << 30)
-    assert benchmark.results_folder(replace(found, gpu=tesla)).as_posix().endswith("assets/results/tesla-t4")
-    assert benchmark.results_folder(replace(found, gpu=None)).name.startswith("cpu-")
-
-
 def test_pytorch_peak_memory_is_what_a_chain_of_tensors_needs():
     import torch
 
