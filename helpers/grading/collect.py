@@ -1,13 +1,17 @@
 """Whose notebook is which: nbgrader's layout, or what a learning platform lets an instructor download.
 
 Nothing is dropped. Of several submissions the latest counts and all stay on disk; a name that matches nobody, or more
-than one, is listed with the reason; a file that is no plain notebook becomes a submission that failed, with the reason.
+than one, is listed with the reason; a file that is no plain notebook becomes a submission that failed, with the reason,
+where its student handed in nothing better.
+
+Which one is the latest is told by the source's own order: the time in the name where the pattern finds one; for Canvas
+the attempt and then Canvas's number, which grows; only then does the right name count.
 
 | Source | A file |
 |---|---|
 | nbgrader | `<student>/<assignment>/<assignment>.ipynb`, `timestamp.txt` beside it |
 | Canvas | `lastfirst_[LATE_]123_456_name.ipynb`, resubmitted `name-1.ipynb`, `name-2.ipynb` |
-| Moodle | `First Last_123_assignsubmission_file_/name.ipynb` |
+| Moodle | `First Last_123_assignsubmission_file_/name.ipynb` (one order for all files: the right name, the attempt) |
 | another | `FileNameCollectorPlugin.named_regexp` of nbgrader_config.py, as in nbgrader's zip_collect |
 """
 
@@ -24,16 +28,25 @@ import unicodedata
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from helpers.files import replacing, size
 
-LARGEST = 32 << 20  # bytes of one notebook
+from .judge import SUBMISSION_LIMIT as LARGEST  # bytes of one notebook
+
 LARGEST_ZIP = 2 << 30  # bytes of all that a zip unpacks to
 MOST_FILES = 20_000
 
-_CANVAS = re.compile(r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<number>\d+)_(?P<file>.+)\.ipynb", re.I)
-_MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<number>\d+)_assignsubmission_file_?/?(?P<file>.+)\.ipynb", re.I)
+_CANVAS = re.compile(r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<number>\d+)_(?P<file>.+)", re.I)
+_MOODLE = re.compile(
+    r"(?P<name>[^/]+)_(?P<number>\d+)_(?P<moodle>assignsubmission)_(file|onlinetext)_?/?(?P<file>.+)", re.I
+)
+# As Blackboard writes it; a parser of dates takes the time behind it for a zone.
+_HYPHENS = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})[-_T ]+(\d{1,2})-(\d{1,2})(?:-(\d{1,2}))?")
+_NO_NOTEBOOK = "it is no notebook"
+_EMPTY = "it is a zip without files"
 _ATTEMPT = re.compile(r"(?P<stem>.*?)-(?P<attempt>\d{1,3})")
 
 
@@ -62,6 +75,7 @@ class Submission:
         earlier: how many other files of the same student are kept on disk.
         late: the platform marked it as late.
         timestamp: when it was handed in, in words that nbgrader can read; empty where that is not known.
+        file: its name in the source, where that does not follow from `path`.
     """
 
     student: str
@@ -70,6 +84,7 @@ class Submission:
     earlier: int = 0
     late: bool = False
     timestamp: str = ""
+    file: str = ""
 
 
 @dataclass
@@ -123,7 +138,7 @@ def collect(
     if source.is_dir():
         if any(source.glob(f"*/{assignment}")) or source == course / "submitted":
             return _nbgrader(source, assignment, {person.id for person in people} if closed else None)
-        files = _walk(source)
+        files = _walk(source, course / "downloaded" / assignment)
     elif source.is_file() and zipfile.is_zipfile(source):
         files = unzip(source, course / "downloaded" / assignment / f"{source.stem}-{_digest(source)[:8]}")
     else:
@@ -158,9 +173,11 @@ def _nbgrader(source: Path, assignment: str, known: set[str] | None) -> Collecti
         problem = ""
         if links:
             problem = f"{links[0].relative_to(source)} is a link, expected a file of its own"
-        elif not notebook.is_file():
+        elif not os.path.lexists(notebook):
             there = sorted(path.name for path in place.glob("*"))[:5] if place.is_dir() else []
             problem = f"there is no {notebook.name}; there is {', '.join(there) or 'nothing'}"
+        else:
+            problem = problem_of(notebook)
         stamp = place / "timestamp.txt"
         when = stamp.read_text(encoding="utf-8", errors="replace").strip()[:60] if _plain(stamp) and not links else ""
         found.submissions.append(Submission(folder.name, notebook, problem, timestamp=when))
@@ -178,27 +195,52 @@ def _downloads(
     files: Iterable[_File], assignment: str, course: Path, people: Sequence[Person], pattern: str
 ) -> Collection:
     found = Collection()
-    mine: dict[str, list[tuple[tuple, _File, bool, str]]] = {}
+    mine: dict[str, list[tuple[tuple[Any, ...], _File, bool, str]]] = {}
     for file in files:
         person, facts = _owner(file, people, pattern)
         if isinstance(person, str):
             found.unmatched.append((file.name, person + (f"; {file.problem}" if file.problem else "")))
             continue
-        stem, attempt = PurePosixPath(str(facts["file"])).name, 0
-        if (again := _ATTEMPT.fullmatch(stem)) and stem != assignment:
-            stem, attempt = again["stem"], int(again["attempt"])
-        # The right name first, then the latest attempt; the platform's own number grows with time.
-        when = str(facts.get("timestamp") or "")
-        order = (stem == assignment, attempt, int(facts.get("number") or 0), when, file.name)
-        mine.setdefault(person.id, []).append((order, file, bool(facts.get("late")), when))
+        when = _HYPHENS.sub(_with_colons, str(facts.get("timestamp") or ""))
+        mine.setdefault(person.id, []).append(
+            (_order(file, facts, when, assignment), file, bool(facts.get("late")), when)
+        )
     for student in sorted(mine):
         ranked = sorted(mine[student], key=lambda entry: entry[0])
         _, file, late, when = ranked[-1]
         path = file.path
         if not file.problem:
             path = _keep(file.path, student, assignment, course, when)
-        found.submissions.append(Submission(student, path, file.problem, len(ranked) - 1, late, when))
+        found.submissions.append(Submission(student, path, file.problem, len(ranked) - 1, late, when, file.name))
     return found
+
+
+def _order(file: _File, facts: dict[str, str | None], when: str, assignment: str) -> tuple[Any, ...]:
+    """What is latest is largest. A file that is no notebook counts only where there is none."""
+    stem, attempt = PurePosixPath(str(facts["file"])).name, 0
+    if (again := _ATTEMPT.fullmatch(stem)) and stem != assignment:
+        stem, attempt = again["stem"], int(again["attempt"])
+    number = facts.get("number") or ""
+    number = int(number) if number.isdecimal() else 0
+    # Moodle's number is the student's, and what stands behind a name is the student's choice
+    latest = (stem == assignment, attempt) if facts.get("moodle") else (attempt, number, stem == assignment)
+    return (file.problem != _NO_NOTEBOOK, moment(when) or datetime.min, *latest, file.name)
+
+
+def moment(when: str) -> datetime | None:
+    """A time in words (UTC unless it says otherwise), as nbgrader reads it; None where that is not possible."""
+    from nbgrader.utils import parse_utc
+
+    try:
+        found = parse_utc(when) if when else None
+    except (ValueError, OverflowError, TypeError):
+        return None
+    return found if isinstance(found, datetime) else None
+
+
+def _with_colons(match: re.Match[str]) -> str:
+    year, month, day, hour, minute, second = match.groups()
+    return f"{year}-{month:0>2}-{day:0>2} {hour:0>2}:{minute:0>2}:{second or 0:0>2}"
 
 
 def _owner(file: _File, people: Sequence[Person], pattern: str) -> tuple[Person | str, dict[str, str | None]]:
@@ -209,7 +251,7 @@ def _owner(file: _File, people: Sequence[Person], pattern: str) -> tuple[Person 
         if match is None:
             return "its name does not fit FileNameCollectorPlugin.named_regexp", facts
         facts = match.groupdict()
-        facts["file"] = PurePosixPath(facts.get("file_id") or file.name).name.removesuffix(".ipynb")
+        facts["file"] = facts.get("file_id") or file.name
         ident, user = facts.get("student_id") or "", ""
         names = [f"{facts.get('last_name') or ''}{facts.get('first_name') or ''}", facts.get("email") or ""]
     else:
@@ -221,6 +263,7 @@ def _owner(file: _File, people: Sequence[Person], pattern: str) -> tuple[Person 
             return "its name is neither Canvas's nor Moodle's", facts
         facts = match.groupdict()
         ident, user, names = "", facts.get("user") or "", [facts["name"] or ""]
+    facts["file"] = re.sub(r"\.ipynb$", "", facts["file"] or "", flags=re.I)
     if user and len(hits := [person for person in people if person.lms_user_id == user]) == 1:
         return hits[0], facts
     if ident and len(hits := [person for person in people if person.id == ident]) == 1:
@@ -265,18 +308,47 @@ def _keep(path: Path, student: str, assignment: str, course: Path, timestamp: st
     return target
 
 
-def _walk(source: Path) -> list[_File]:
-    files = []
+def _walk(source: Path, unpacked: Path) -> list[_File]:
+    """All files of a folder of downloads; its zips are unpacked below `unpacked`."""
+    files: list[_File] = []
+    left = [LARGEST_ZIP]
     for folder, _, names in os.walk(source):
         for name in names:
             path = Path(folder, name)
-            if name.lower().endswith(".ipynb") and ".ipynb_checkpoints" not in path.parts:
-                files.append(_File(path.relative_to(source).as_posix(), path, problem_of(path)))
+            below = path.relative_to(source).as_posix()
+            if _litter(below):
+                continue
+            problem = problem_of(path, LARGEST_ZIP if below.lower().endswith(".zip") else LARGEST)
+            if below.lower().endswith(".zip") and not problem:
+                files += _unzip(path, unpacked / f"{path.stem}-{_digest(path)[:8]}", below, left)
+            elif below.lower().endswith(".ipynb") or (problem and below.lower().endswith(".zip")):
+                files.append(_File(below, path, problem))
+            else:
+                files.append(_File(below, path, _NO_NOTEBOOK))
     return sorted(files, key=lambda file: file.name)
 
 
-def problem_of(path: Path) -> str:
-    """Why a path is no notebook that may be read; empty where it may."""
+def _litter(name: str) -> bool:
+    """What systems and editors leave behind, and nobody hands in."""
+    parts = PurePosixPath(name).parts
+    hidden = any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in parts)
+    return hidden or not parts or parts[-1] in ("Thumbs.db", "desktop.ini")
+
+
+def _unzip(path: Path, target: Path, name: str, left: list[int]) -> list[_File]:
+    """The files of one zip among downloads, which is called `name` there."""
+    files: list[_File] = []
+    try:
+        with zipfile.ZipFile(path) as zipped:
+            _unpack(zipped, target, name[:-4] + "/", files, left, nested=True)
+    except zipfile.BadZipFile as error:
+        return [_File(name, path, f"it is no zip: {error}")]
+    return files or [_File(name, path, _EMPTY)]
+
+
+def problem_of(path: Path, largest: int = 0) -> str:
+    """Why a path is no file of up to `largest` bytes (LARGEST) that may be read; empty where it may."""
+    largest = largest or LARGEST
     try:
         found = path.lstat()
     except OSError as error:
@@ -285,8 +357,8 @@ def problem_of(path: Path) -> str:
         return "it is a link, expected a file of its own"
     if not stat.S_ISREG(found.st_mode):
         return "it is no plain file"
-    if found.st_size > LARGEST:
-        return f"it is too large: {size(found.st_size)}, allowed {size(LARGEST)}"
+    if found.st_size > largest:
+        return f"it is too large: {size(found.st_size)}, allowed {size(largest)}"
     return ""
 
 
@@ -294,7 +366,7 @@ def problem_of(path: Path) -> str:
 
 
 def unzip(archive: Path, target: Path) -> list[_File]:
-    """Unpack the notebooks of a zip, and of zips inside it, below `target`; what is refused has a reason."""
+    """Unpack the notebooks of a zip, and of zips inside it, below `target`; what is not unpacked has a reason."""
     files: list[_File] = []
     with zipfile.ZipFile(archive) as zipped:
         _unpack(zipped, target, "", files, [LARGEST_ZIP], nested=True)
@@ -307,11 +379,11 @@ def _unpack(
     for number, info in enumerate(zipped.infolist()):
         name = prefix + info.filename
         inner = nested and name.lower().endswith(".zip")
-        if info.is_dir() or not (inner or name.lower().endswith(".ipynb")):
-            continue
-        if PurePosixPath(name).name.startswith("._") or "__MACOSX/" in name:
+        if info.is_dir() or _litter(info.filename):
             continue
         problem = _refused(info, number)
+        if not problem and not inner and not name.lower().endswith(".ipynb"):
+            problem = _NO_NOTEBOOK
         data = b""
         if not problem:
             try:
@@ -326,9 +398,12 @@ def _unpack(
             left[0] = max(0, left[0] - len(data))
         if inner and not problem:
             try:
+                before = len(files)
                 with zipfile.ZipFile(io.BytesIO(data)) as inside:
                     _unpack(inside, target, name[:-4] + "/", files, left, nested=False)
-                continue
+                if len(files) > before:
+                    continue
+                problem = _EMPTY
             except zipfile.BadZipFile as error:
                 problem = f"it is no zip: {error}"
         path = target

@@ -1,4 +1,4 @@
-"""The releases that grading reads, `helpers/releases/<assignment>.ipynb`: beside `notebooks/`, and nobody works in them.
+"""The releases that grading reads: `helpers/releases/<assignment>.ipynb`, in which nobody works.
 
 `grade release` writes both; they are equal. What a student edits, or an instructor tries, is the one in `notebooks/`.
 """

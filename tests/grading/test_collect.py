@@ -56,6 +56,73 @@ def test_canvas_the_latest_attempt_wins_and_all_stay(tmp_path: Path) -> None:
     assert not found.unmatched
 
 
+BLACKBOARD = r".*_(?P<student_id>\w+)_attempt_(?P<timestamp>[0-9\-]+)_(?P<file_id>[\w-]+)"
+PLAIN = r"(?P<student_id>\w+)_(?P<timestamp>[0-9\- :]+)_(?P<file_id>\w+)"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "latest"),
+    [
+        # Canvas: a later attempt under another name; a later upload under another name
+        ("", (f"lovelaceada_1001_501_{A}.ipynb", "lovelaceada_1001_900_solution-1.ipynb"), 1),
+        ("", (f"lovelaceada_1001_501_{A}.ipynb", "lovelaceada_1001_900_solution.ipynb"), 1),
+        ("", (f"lovelaceada_1001_1000_{A}-1.ipynb", f"lovelaceada_1001_999_{A}-2.ipynb"), 1),
+        # Moodle: what stands behind a name is the student's own, so the right name counts
+        ("", (f"Ada Lovelace_1_assignsubmission_file_/{A}.ipynb", "Ada Lovelace_1_assignsubmission_file_/a-3.ipynb"), 0),
+        # a time counts, whatever the name, and as a time
+        (BLACKBOARD, (f"x_ada_attempt_2026-01-30-15-00-00_{A}.ipynb", "x_ada_attempt_2026-02-01-09-00-00_a.ipynb"), 1),
+        (BLACKBOARD, (f"x_ada_attempt_2026-02-01-15-00-00_{A}.ipynb", "x_ada_attempt_2026-01-01-09-00-00_b-3.ipynb"), 0),
+        (PLAIN, (f"ada_2026-9-30_{A}.ipynb", f"ada_2026-10-02_{A}.ipynb"), 1),
+        (PLAIN, (f"ada_99-99-99_{A}.ipynb", f"ada_2026-10-02_{A}.ipynb"), 1),
+        # no notebook is never better than one
+        ("", (f"lovelaceada_1001_501_{A}.ipynb", "lovelaceada_1001_900_report-4.pdf"), 0),
+    ],
+)
+def test_the_latest_counts(pattern: str, names: tuple[str, str], latest: int, tmp_path: Path) -> None:
+    for number, name in enumerate(names):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_text(str(number))
+    (found,) = collect.collect(tmp_path / "in", A, tmp_path, PEOPLE, pattern).submissions
+    assert (found.file, found.earlier, found.problem) == (names[latest], 1, "")
+    assert taken(tmp_path, "ada") == str(latest)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+def test_files_of_other_kinds_and_zips_are_listed(packed: bool, tmp_path: Path) -> None:
+    inner = zipped(tmp_path / "inner.zip", {f"work/{A}.ipynb": "inside", "work/model.onnx": b"1"}).read_bytes()
+    files = {
+        "lovelaceada_1001_501_work.pdf": b"1",
+        "smithjohn_1003_502_work.zip": inner,
+        "smithjohn_1004_503_work.zip": b"no zip",
+        "darcnoel_1002_504_text.html": b"1",
+        "notes.txt": b"1",
+        ".DS_Store": b"1",
+    }
+    source = tmp_path / "in"
+    if packed:
+        source = zipped(tmp_path / "all.zip", files)  # type: ignore[arg-type]
+    else:
+        source.mkdir()
+        for name, data in files.items():
+            (source / name).write_bytes(data)
+    found = collect.collect(source, A, tmp_path, PEOPLE)
+    assert {s.student: s.problem for s in found.submissions} == {
+        "ada": "it is no notebook",
+        "jsmith1": "",
+        "jsmith2": "it is no zip: File is not a zip file",
+        "ndarc": "it is no notebook",
+    }
+    assert taken(tmp_path, "jsmith1") == "inside"
+    assert found.unmatched == [("notes.txt", "its name is neither Canvas's nor Moodle's; it is no notebook")]
+
+
+def test_a_time_with_hyphens_is_that_time() -> None:
+    when = collect._HYPHENS.sub(collect._with_colons, "2026-01-30-15-30-10")
+    assert str(collect.moment(when)) == "2026-01-30 15:30:10"
+    assert str(collect.moment("2026-01-30 15:30:10+01:00")) == "2026-01-30 14:30:10"
+    assert collect.moment("") is None and collect.moment("tomorrow, I hope") is None
+
+
 def test_a_later_download_replaces_and_keeps_what_it_replaces(tmp_path: Path) -> None:
     for number, text in enumerate(("old", "new", "new")):
         source = zipped(tmp_path / f"{number}.zip", {f"lovelaceada_1001_50{number}_{A}.ipynb": text})
@@ -109,9 +176,9 @@ def test_nbgraders_zip_collect_pattern(tmp_path: Path) -> None:
         },
     )
     found = collect.collect(source, A, tmp_path, PEOPLE, pattern)
-    assert [(s.student, s.timestamp) for s in found.submissions] == [("ada", "2026-02-01-09-00-00")]
+    assert [(s.student, s.timestamp) for s in found.submissions] == [("ada", "2026-02-01 09:00:00")]
     assert taken(tmp_path, "ada") == "late"
-    assert (tmp_path / "submitted/ada" / A / "timestamp.txt").read_text() == "2026-02-01-09-00-00\n"
+    assert (tmp_path / "submitted/ada" / A / "timestamp.txt").read_text() == "2026-02-01 09:00:00\n"
     assert found.unmatched == [("whatever.ipynb", "its name does not fit FileNameCollectorPlugin.named_regexp")]
 
 
@@ -133,9 +200,10 @@ def test_a_zip_cannot_leave_its_folder(tmp_path: Path) -> None:
         "ndarc": "its name leads out of the folder",
         "jsmith1": "its name leads out of the folder",
     }
-    assert [why for _, why in found.unmatched] == [
-        "its name is neither Canvas's nor Moodle's; its name leads out of the folder"
-    ]
+    assert dict(found.unmatched) == {
+        "C:\\x.ipynb": "its name is neither Canvas's nor Moodle's; its name leads out of the folder",
+        "nothing.txt": "its name is neither Canvas's nor Moodle's; it is no notebook",
+    }
     assert set(tmp_path.rglob("*")) == before
 
 
@@ -171,11 +239,14 @@ def test_broken_encrypted_and_nested_zips(tmp_path: Path) -> None:
     data[data.rfind(b"PK\x01\x02") + 8] |= 1  # "encrypted", in the directory's entry of the last file
     source.write_bytes(data)
     found = collect.collect(source, A, tmp_path, PEOPLE)
-    assert {s.student: s.problem for s in found.submissions} == {"ada": "", "jsmith1": "", "ndarc": "it is encrypted"}
+    assert {s.student: s.problem for s in found.submissions} == {
+        "ada": "",
+        "jsmith1": "",
+        "ndarc": "it is encrypted",
+        "wei": "it is no zip: File is not a zip file",
+    }
     assert taken(tmp_path, "ada") == taken(tmp_path, "jsmith1") == "inside"
-    assert [why for _, why in found.unmatched] == [
-        "its name is neither Canvas's nor Moodle's; it is no zip: File is not a zip file"
-    ]
+    assert not found.unmatched
 
 
 def test_the_same_name_twice_in_a_zip_keeps_both(tmp_path: Path) -> None:
