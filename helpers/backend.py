@@ -116,7 +116,7 @@ def activate(choice: str | None = None, *, quiet: bool = False, transport: str |
 def _line(backend: Backend) -> str:
     return (
         f"TensorRT backend: {backend.name} (API {backend.version}; plans built by {backend.builder}; run by"
-        f" {backend.engine}). {backend.reason}"
+        f" {backend.engine}). {backend.reason[:1].upper()}{backend.reason[1:]}"
     )
 
 

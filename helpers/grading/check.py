@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .progress_file import Entry, Row
     from .report import Check, Verdict
 
-ROOT = Path(__file__).resolve().parents[2]
 # assignment of an id's first part -> folder of its notebook, module of its table
 ASSIGNMENTS = {"ex1": "ex1_distilbert"}
 
@@ -140,19 +139,20 @@ def hint(ident: str) -> None:
         return
     row = row_of(ident)
     if ident not in _failed:
-        print(f'{ident}: run check("{ident}", {row.todo}) first; the first hint is about the line that fails.')
-        return
-    if not _failed[ident] and _entry_of(row, "done"):
+        print(f'{ident}: after check("{ident}", {row.todo}) there is one more, about the line that fails.')
+    if not _failed.get(ident) and _entry_of(row, "done"):
         print(f"{ident}: all lines of the check hold. Nothing to add.")
         return
-    first = [text for text in dict.fromkeys(_failed[ident]) if text]
+    first = [text for text in dict.fromkeys(_failed.get(ident, ())) if text]
     steps = ["\n".join(f"  - {text}" for text in first)] if first else []
     steps += [f"  {text}" for text in row.hints if text]
     at = _asked.get(ident, 0)
     _asked[ident] = at + 1
+    for number, step in enumerate(steps[: at + 1], 1):  # the earlier ones too: a cell that runs again shows only this
+        print(f"{ident}, hint {number} of {len(steps)}:\n{step}")
     if at < len(steps):
-        more = f'  (hint("{ident}") again: the next one)' if at + 1 < len(steps) or _reference(row) else ""
-        print("\n".join(filter(None, [f"{ident}, hint {at + 1} of {len(steps)}:", steps[at], more])))
+        if at + 1 < len(steps) or _reference(row):
+            print(f'  (hint("{ident}") again: the next one)')
         return
     reference = _reference(row)
     if reference is None:
@@ -297,16 +297,10 @@ def _entry_of(row: Check, wanted: str) -> bool:
 def _reference(row: Check) -> str | None:
     """The solved notebook's cell for this check; None in a student's bundle, which has no solutions."""
     name, _, short = row.id.partition("/")
-    source = ROOT / "solutions" / ASSIGNMENTS[name] / f"{ASSIGNMENTS[name]}.py"
-    if not source.is_file():
-        return None
-    import jupytext
+    from . import reference
 
-    for cell in jupytext.read(source).cells:
-        if cell.metadata.get("tags") == [f"todo-{short}"]:
-            lines = [line for line in cell.source.splitlines() if not line.strip().startswith("### ")]
-            return "\n".join(lines).strip()
-    return None
+    path = reference.path_of(ASSIGNMENTS[name])
+    return reference.answers(path).get(f"todo-{short}") if path.is_file() else None
 
 
 def _written(todo: str) -> str:

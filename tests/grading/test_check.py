@@ -160,7 +160,8 @@ def test_hints_begin_with_the_failing_line_and_end_with_whom_to_ask(
 ) -> None:
     row = row_of("ex1/profile")
     hint("ex1/profile")
-    assert 'run check("ex1/profile", add_profile) first' in capsys.readouterr().out
+    before = capsys.readouterr().out
+    assert 'after check("ex1/profile", add_profile) there is one more' in before and row.hints[0] in before
     monkeypatch.setattr(checking, "ROOT", tmp_path)  # a student's bundle, without solutions/
     check("ex1/profile", add_profile)
     own = [line.hint for line in judge(row, add_profile).lines if line.holds is False]
@@ -171,6 +172,7 @@ def test_hints_begin_with_the_failing_line_and_end_with_whom_to_ask(
         said.append(capsys.readouterr().out)
     assert own and all(text in said[0] for text in own) and "hint 1 of 3" in said[0]
     assert row.hints[0] in said[1] and row.hints[1] in said[2]
+    assert all(own[0] in text for text in said)  # a cell that runs again shows the earlier ones too
     assert "again: the next one" in said[1] and "again" not in said[2]
     assert "there are no further hints" in said[3] and "whoever teaches this course" in said[3]
     check("ex1/profile", _good("ex1/profile"))
