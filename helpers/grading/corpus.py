@@ -172,9 +172,9 @@ def released() -> dict[str, Any]:
 
 def solved() -> dict[str, Any]:
     """The solved notebook, with the ids of the release's cells: the reference submission."""
-    import jupytext
+    from . import reference
 
-    notebook = json.loads(json.dumps(jupytext.read(ROOT / "solutions" / ASSIGNMENT / f"{ASSIGNMENT}.py")))
+    notebook = json.loads(json.dumps(reference.notebook(reference.path_of(ASSIGNMENT))))
     for cell in notebook["cells"]:
         tag = cell["metadata"]["tags"][0]
         cell["id"] = tag

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
 import shutil
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from . import course, feedback
+from .reference import answers, path_of
 
 ROOT = course.ROOT
 KEY = hashlib.sha256(b"the demonstration class, whose twins nobody needs to keep secret").digest()
@@ -244,9 +244,9 @@ def make(assignment: str, root: Path) -> course.Course:
 
     made = course.Course(root=root)
     release = made.release(assignment)
-    reference = ROOT / "solutions" / assignment / f"{assignment}.py"
-    if not reference.is_file():
-        raise course.CourseError(f"there is no {reference}; the made-up students copy from it")
+    solved = path_of(assignment)
+    if not solved.is_file():
+        raise course.CourseError(f"there is no {solved}; the made-up students copy from it")
     if root.exists():
         shutil.rmtree(root)
     root.mkdir(parents=True)
@@ -256,7 +256,7 @@ def make(assignment: str, root: Path) -> course.Course:
         lines.append(f"{student.id},{student.first_name},{student.last_name},{student.id}@example.edu,{1000 + number}")
         target = root / "submitted" / student.id / assignment / f"{assignment}.ipynb"
         target.parent.mkdir(parents=True)
-        nbformat.write(notebook_of(student, release, reference), target)
+        nbformat.write(notebook_of(student, release, solved), target)
     (root / "roster.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return made
 
@@ -269,12 +269,11 @@ c.CourseDirectory.root = str(Path(__file__).resolve().parent)
 """
 
 
-def notebook_of(student: Student, release: Any, reference: Path) -> Any:
-    """What `student` hands in."""
-    import jupytext
+def notebook_of(student: Student, release: Any, path: Path) -> Any:
+    """What `student` hands in; `path` is the solved notebook that the right answers are copied from."""
     import nbformat
 
-    solved = {cell.metadata["tags"][0]: cell.source for cell in jupytext.read(reference).cells}
+    solved = answers(path)
     notebook = copy.deepcopy(release)
     cells = []
     for cell in notebook.cells:
@@ -297,7 +296,7 @@ def _answer(student: Student, name: str, stub: str, solved: Mapping[str, str]) -
         return source.strip().replace("{name}", function)
     if name not in student.solved and student.solved != ("*",):
         return stub
-    source = re.sub(r"(?m)^ *### (BEGIN|END) SOLUTION\n?", "", solved[name])
+    source = solved[name]
     if name in student.edits:
         before, after = student.edits[name]
         if before not in source:

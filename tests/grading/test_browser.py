@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from helpers.grading import collect, course, demo
+from helpers.grading import collect, course, demo, reference
 
 from .classroom import ASSIGNMENT, graded, new_course, release, submission
 
@@ -102,10 +102,7 @@ RUN = """async ([name, source]) => {
 
 
 def test_a_student_fills_a_cell_and_reads_the_checks_lines(page: Any, lab: str, root: Path) -> None:
-    import jupytext
-
-    reference = course.ROOT / "solutions" / ASSIGNMENT / f"{ASSIGNMENT}.py"
-    solved = {cell.metadata["tags"][0]: cell.source for cell in jupytext.read(reference).cells}
+    solved = reference.answers(reference.path_of(ASSIGNMENT))
     page.goto(f"{lab}/lab/tree/notebooks/{ASSIGNMENT}/{ASSIGNMENT}.ipynb")
     page.wait_for_function("window.jupyterapp && window.jupyterapp.shell.currentWidget?.content?.widgets?.length > 50")
     page.evaluate("window.jupyterapp.shell.currentWidget.context.sessionContext.ready")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from helpers import backend
-from helpers.grading import check, hint, progress, progress_file, stand_ins
+from helpers.grading import check, hint, progress, progress_file, reference, stand_ins
 from helpers.grading.check import judge, overview, row_of, table
 
 # the package's name `check` is the function
@@ -162,7 +162,7 @@ def test_hints_begin_with_the_failing_line_and_end_with_whom_to_ask(
     hint("ex1/profile")
     before = capsys.readouterr().out
     assert 'after check("ex1/profile", add_profile) there is one more' in before and row.hints[0] in before
-    monkeypatch.setattr(checking, "ROOT", tmp_path)  # a student's bundle, without solutions/
+    monkeypatch.setattr(reference, "ROOT", tmp_path)  # a student's bundle, without solutions/
     check("ex1/profile", add_profile)
     own = [line.hint for line in judge(row, add_profile).lines if line.holds is False]
     said = []
