@@ -17,6 +17,7 @@ import numpy as np
 
 from ..simulator.device import DeviceError
 from ..simulator.plan import MAGIC, Plan, PlanError, open_plan
+from .subject import quiet_logger
 
 RUNTIME = "runtime"
 TRUE_FP16 = "true fp16"
@@ -76,7 +77,7 @@ class Examiner:
     @staticmethod
     def _build(onnx: bytes, profile: dict[str, list[list[int]]]) -> bytes:
         trt = _tensorrt()
-        logger = _logger(trt)
+        logger = quiet_logger(trt)
         builder = trt.Builder(logger)
         network = builder.create_network(_strongly_typed(trt))
         parser = trt.OnnxParser(network, logger)
@@ -89,7 +90,7 @@ class Examiner:
         config.add_optimization_profile(shapes)
         plan = builder.build_serialized_network(network, config)
         if plan is None:
-            raise ValueError(f"the model does not build: {'; '.join(logger.errors[:1])}")
+            raise ValueError(f"the model does not build: {_shortened(logger.errors[:1])}")
         return bytes(plan)
 
     def plan(self, data: bytes, rebuild: bool) -> dict[str, Any]:
@@ -139,10 +140,10 @@ class Examiner:
     def _native_plan(data: bytes) -> dict[str, Any]:  # pragma: no cover - needs a GPU
         """What NVIDIA's runtime tells of a plan of its own; the ONNX model and the settings are not in it."""
         trt = _tensorrt()
-        logger = _logger(trt)
+        logger = quiet_logger(trt)
         engine = trt.Runtime(logger).deserialize_cuda_engine(data)
         if engine is None:
-            return {"problem": "; ".join(logger.errors[-1:]) or "the runtime does not take it"}
+            return {"problem": _shortened(logger.errors[-1:]) or "the runtime does not take it"}
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
         return {
@@ -165,7 +166,7 @@ class Examiner:
     def parse_error(self, onnx: bytes) -> str:
         """What NVIDIA's parser says first of a model that it refuses; empty where it takes it."""
         trt = _tensorrt()
-        logger = _logger(trt)
+        logger = quiet_logger(trt)
         builder = trt.Builder(logger)
         network = builder.create_network(_strongly_typed(trt))
         parser = trt.OnnxParser(network, logger)
@@ -312,17 +313,8 @@ def _strongly_typed(trt: Any) -> int:
     return 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
 
 
-def _logger(trt: Any) -> Any:
-    class Quiet(trt.ILogger):
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, text: str) -> None:
-            if "ERROR" in severity.name:
-                self.errors.append(" ".join(text.split())[:300])
-
-    return Quiet()
+def _shortened(errors: list[str]) -> str:
+    return "; ".join(" ".join(text.split())[:300] for text in errors)
 
 
 def _described(plan: Plan) -> dict[str, Any]:

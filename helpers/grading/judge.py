@@ -32,6 +32,7 @@ from . import release as release_of
 from .check import row_of
 from .draw import VISIBLE, Draw, secret
 from .report import Check, Verdict
+from .student import OUTPUT_TYPES
 from .subject import Far, Gone, Spent, ask, shown
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -269,7 +270,7 @@ class _Run:
         (to_student, student), (to_device, judge_end), (device_end, students_device) = pairs
         for ours in (to_student, to_device):
             self._stack.callback(ours.close)
-        share = {name: str(self._threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        share = {name: str(self._threads) for name in sandbox.THREAD_VARIABLES}
         share["OMP_WAIT_POLICY"] = "PASSIVE"
         self._launch(
             "helpers.grading.device",
@@ -443,9 +444,6 @@ def _outputs(row: Check, graded: CellGrade, count: int) -> list[dict[str, Any]]:
     ]
 
 
-_SHOWN = ("text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/jpeg", "image/svg+xml")
-
-
 def clean_outputs(items: Any, count: int) -> list[dict[str, Any]]:
     """Outputs as a student's process reports them, made into nbformat's form; what has another form is dropped."""
     found: list[dict[str, Any]] = []
@@ -460,7 +458,7 @@ def clean_outputs(items: Any, count: int) -> list[dict[str, Any]]:
             words = {field: _string(item.get(field))[:2000] for field in ("ename", "evalue")}
             found.append({"output_type": "error", **words, "traceback": lines})
         elif kind in ("display_data", "execute_result") and isinstance(item.get("data"), dict):
-            data = {t: v for t, v in item["data"].items() if t in _SHOWN and isinstance(v, str)}
+            data = {t: v for t, v in item["data"].items() if t in OUTPUT_TYPES and isinstance(v, str)}
             notes = item.get("metadata")
             alt = {
                 t: {"alt": note["alt"][:2000]}

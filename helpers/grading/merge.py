@@ -39,8 +39,13 @@ def is_check(cell: Cell) -> bool:
 
 
 def source_of(cell: Cell) -> str:
-    source = cell.get("source", "")
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+    """A cell's text; "" where it has none."""
+    return joined(cell.get("source"))
+
+
+def joined(text: Any) -> str:
+    """A text of a notebook's file, where it may stand as a list of lines; "" for None."""
+    return "".join(map(str, text)) if isinstance(text, list) else "" if text is None else str(text)
 
 
 def merge(release: Mapping[str, Any], submission: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -20,6 +20,8 @@ from typing import Any
 
 COURSE = "/course"
 HOME = "/home/student"
+# Libraries count the threads that they may start by these, when they are imported.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _ROOT = Path(__file__).resolve().parents[2]
 # What of helpers/grading a graded process needs; the checks and whoever judges are not for its eyes.
 _GRADING = ("__init__", "check", "report", "compare", "subject", "student", "device", "examiner", "draw", "stand_ins")

@@ -11,6 +11,8 @@ import binascii
 import re
 from typing import Any
 
+from .merge import joined, source_of
+
 LARGEST_TEXT = 20_000  # characters of one output
 LARGEST_SOURCE = 200_000  # characters of one cell
 MOST_OUTPUTS = 60  # of one cell
@@ -60,7 +62,7 @@ def notebook(submitted: Any, release: Any) -> Any:
         original = known.get(ident) if ident not in used else None
         name = ident if original is not None else f"yours-{number}"
         used.add(name)
-        source = _short(_joined(cell.get("source")), LARGEST_SOURCE)
+        source = _short(source_of(cell), LARGEST_SOURCE)
         if cell.get("cell_type") == "code":
             new = nbformat.v4.new_code_cell(source, id=name)
             count = cell.get("execution_count")
@@ -84,7 +86,7 @@ def outputs(found: Any) -> list[Any]:
         kind = output.get("output_type")
         if kind == "stream":
             name = "stderr" if output.get("name") == "stderr" else "stdout"
-            kept.append(nbformat.v4.new_output("stream", name=name, text=_short(_joined(output.get("text")))))
+            kept.append(nbformat.v4.new_output("stream", name=name, text=_short(joined(output.get("text")))))
         elif kind == "error":
             lines = [_short(str(line)) for line in output.get("traceback", [])][:200]
             named = {"ename": _short(str(output.get("ename"))), "evalue": _short(str(output.get("evalue")))}
@@ -104,24 +106,20 @@ def _data(data: Any) -> dict[str, str]:
     for kind, start in _IMAGES.items():
         if kind in found:
             try:
-                pixels = base64.b64decode(re.sub(r"\s", "", _joined(found[kind])), validate=True)
+                pixels = base64.b64decode(re.sub(r"\s", "", joined(found[kind])), validate=True)
             except (binascii.Error, ValueError):
                 continue
             if pixels.startswith(start) and len(pixels) <= LARGEST_IMAGE:
                 return {kind: base64.b64encode(pixels).decode(), "text/plain": "[a picture]"}
     if "text/html" in found:
-        plain = _short(_joined(found.get("text/plain")))
-        return {"text/html": html(_short(_joined(found["text/html"]))), "text/plain": plain}
+        plain = _short(joined(found.get("text/plain")))
+        return {"text/html": html(_short(joined(found["text/html"]))), "text/plain": plain}
     if "text/markdown" in found:
-        return {"text/markdown": text(_short(_joined(found["text/markdown"])))}
+        return {"text/markdown": text(_short(joined(found["text/markdown"])))}
     if "text/plain" in found:
-        return {"text/plain": _short(_joined(found["text/plain"]))}
+        return {"text/plain": _short(joined(found["text/plain"]))}
     names = ", ".join(sorted(str(name)[:60] for name in found)) or "nothing"
     return {"text/plain": f"[an output of another kind is left out: {names}]"}
-
-
-def _joined(value: Any) -> str:
-    return "".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
 
 
 def _short(words: str, most: int = LARGEST_TEXT) -> str:

@@ -25,7 +25,7 @@ from .subject import Here, Raised, _raised
 
 # What one cell may show; the judge has a limit of its own.
 OUTPUT_LIMIT = 8 << 20
-_TYPES = ("text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/jpeg", "image/svg+xml")
+OUTPUT_TYPES = ("text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/jpeg", "image/svg+xml")
 
 
 class Outputs:
@@ -60,7 +60,7 @@ class Outputs:
             self.items.append({"output_type": "stream", "name": name, "text": text})
 
     def rich(self, kind: str, data: dict[str, Any], metadata: dict[str, Any], display_id: str = "") -> None:
-        shown = {t: _text(data[t]) for t in _TYPES if t in data}
+        shown = {t: _text(data[t]) for t in OUTPUT_TYPES if t in data}
         notes = json.loads(json.dumps({t: metadata[t] for t in shown if t in metadata}, default=str))
         if not self._fits(sum(map(len, shown.values()))):
             return

@@ -215,7 +215,9 @@ class Here:
         return sorted(p.name for p in self._inside("x").parent.iterdir())
 
     def logger(self) -> Ref:
-        return self._box(_quiet_logger())
+        import tensorrt as trt
+
+        return self._box(quiet_logger(trt))
 
     def runner(self, plan: bytes) -> Ref:
         return self._box(_runner(plan))
@@ -250,8 +252,8 @@ def _pinned(array: np.ndarray) -> list[int] | None:
     return [pinned.ident, address - pinned.address] if pinned else None
 
 
-def _quiet_logger() -> Any:
-    import tensorrt as trt
+def quiet_logger(trt: Any) -> Any:
+    """A logger of this TensorRT that prints nothing; `errors` is the list of its ERROR lines."""
 
     class Quiet(trt.ILogger):
         def __init__(self) -> None:
@@ -288,7 +290,7 @@ def _runner(plan: bytes) -> Callable[..., np.ndarray]:
 
     from ..runtime import TensorRTRunner  # pragma: no cover - needs a GPU
 
-    engine = trt.Runtime(_quiet_logger()).deserialize_cuda_engine(plan)  # pragma: no cover - needs a GPU
+    engine = trt.Runtime(quiet_logger(trt)).deserialize_cuda_engine(plan)  # pragma: no cover - needs a GPU
     runner = TensorRTRunner(engine).__enter__()  # pragma: no cover - needs a GPU
     names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]  # pragma: no cover - needs a GPU
 
