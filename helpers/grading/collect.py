@@ -140,7 +140,7 @@ def collect(
             return _nbgrader(source, assignment, {person.id for person in people} if closed else None)
         files = _walk(source, course / "downloaded" / assignment)
     elif source.is_file() and zipfile.is_zipfile(source):
-        files = unzip(source, course / "downloaded" / assignment / f"{source.stem}-{_digest(source)[:8]}")
+        files = unzip(source, course / "downloaded" / assignment / f"{source.stem}-{digest(source)[:8]}")
     else:
         raise CollectError(
             f"{source} is neither a folder nor a zip file, expected submitted/<student>/{assignment}/ or what Canvas "
@@ -180,6 +180,7 @@ def _nbgrader(source: Path, assignment: str, known: set[str] | None) -> Collecti
             problem = problem_of(notebook)
         stamp = place / "timestamp.txt"
         when = stamp.read_text(encoding="utf-8", errors="replace").strip()[:60] if _plain(stamp) and not links else ""
+        when = _HYPHENS.sub(_with_colons, when)
         found.submissions.append(Submission(folder.name, notebook, problem, timestamp=when))
     return found
 
@@ -297,7 +298,7 @@ def _keep(path: Path, student: str, assignment: str, course: Path, timestamp: st
     if target.is_file() and not target.is_symlink():
         if target.read_bytes() == data:
             return target
-        kept = course / "downloaded" / assignment / "replaced" / f"{student}-{_digest(target)[:8]}.ipynb"
+        kept = course / "downloaded" / assignment / "replaced" / f"{student}-{digest(target)[:8]}.ipynb"
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(target, kept)
     with replacing(target) as part:
@@ -320,7 +321,7 @@ def _walk(source: Path, unpacked: Path) -> list[_File]:
                 continue
             problem = problem_of(path, LARGEST_ZIP if below.lower().endswith(".zip") else LARGEST)
             if below.lower().endswith(".zip") and not problem:
-                files += _unzip(path, unpacked / f"{path.stem}-{_digest(path)[:8]}", below, left)
+                files += _unzip(path, unpacked / f"{path.stem}-{digest(path)[:8]}", below, left)
             elif below.lower().endswith(".ipynb") or (problem and below.lower().endswith(".zip")):
                 files.append(_File(below, path, problem))
             else:
@@ -430,6 +431,7 @@ def _refused(info: zipfile.ZipInfo, number: int) -> str:
     return ""
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

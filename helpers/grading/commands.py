@@ -173,19 +173,26 @@ def _assignment_of(file: Path) -> str:
 
 def _explain(options: argparse.Namespace) -> int:
     from . import judge, release, sandbox
-    from .course import CourseError, key
+    from .collect import digest
+    from .course import CourseError, key, read_record
 
     course = _course(options)
     try:
         assignment = options.assignment or _with_check(course, options.check)
         if not assignment:
             return _fail(f"no released assignment has a check {options.check!r}")
+        record = read_record(course.record(options.student, assignment))
         path = course.root / "submitted" / options.student / assignment / f"{assignment}.ipynb"
         if options.student.endswith(".ipynb"):
-            path = Path(options.student)
+            path, record = Path(options.student), {}
+        elif record.get("path"):
+            path = course.root / str(record["path"])  # an absolute path stays what it is
         if not path.is_file():
             there = ", ".join(sorted(p.name for p in (course.root / "submitted").glob("*/"))) or "nobody"
-            return _fail(f"there is no {path}; submitted: {there}")
+            graded_there = " (the class was graded from there)" if record.get("path") else ""
+            return _fail(f"there is no {path}{graded_there}; submitted: {there}")
+        if record.get("sha256", "") and digest(path) != record["sha256"]:
+            print(f"note: {path} is not what was graded: the file has changed since, and so may the verdict")
         if options.check not in release.table(assignment):
             return _fail(f"{assignment} has no check {options.check!r}; it has {', '.join(release.table(assignment))}")
         graded = judge.grade(

@@ -19,6 +19,7 @@ import os
 import secrets
 import stat
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -31,11 +32,12 @@ from helpers.files import replacing
 
 from . import collect, released, sanitize, similarity
 from .judge import Graded
+from .merge import source_of
 from .released import CourseError
+from .sandbox import THREAD_VARIABLES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAILED, AWAITING, GRADED, MISSING = "failed to grade", "awaiting manual grading", "graded", "not submitted"
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Row:
     reason: str = ""
     late: bool = False
     mended: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     checks: dict[str, float] = field(default_factory=dict)
     similar: dict[str, Any] = field(default_factory=dict)
 
@@ -95,7 +98,7 @@ class Row:
         line = f"{self.student:<22.22} {points} of {self.maximum:g}  {self.seconds:5.0f} s  {self.status}"
         if self.reason:
             line += f": {self.reason}"
-        notes = ["late"] * self.late + [f"{len(self.mended)} mended"] * bool(self.mended)
+        notes = ["late"] * self.late + [f"{len(self.mended)} mended"] * bool(self.mended) + self.notes
         if self.similar:
             notes.append(similarity.words(self.similar))
         return line + (f"  ({'; '.join(notes)})" if notes else "")
@@ -115,18 +118,29 @@ def key(path: Path | None = None) -> bytes:
     place = place.expanduser().absolute()
     if place.resolve().is_relative_to(ROOT):
         raise CourseError(f"the class key {place} lies in the repository, expected a place outside (COURSE_KEY=FILE)")
-    with contextlib.suppress(FileExistsError):
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(32) + "\n")
-        print(f"made the class key {place}; keep it: one class, one key", file=sys.stderr)
+    if not place.exists():
+        _make_key(place)
     if os.name != "nt" and stat.S_IMODE(place.stat().st_mode) & 0o077:
         raise CourseError(f"others may read the class key {place}; do: chmod 600 {place}")
     found = place.read_bytes().strip()
     if len(found) < 16:
         raise CourseError(f"the class key {place} has {len(found)} bytes, expected 16 or more; delete it for a new one")
     return found
+
+
+def _make_key(place: Path) -> None:
+    """A new key that is there as a whole or not at all: of two first uses at once, one makes it and both read it."""
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, part = tempfile.mkstemp(dir=place.parent)  # mode 600
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+        os.link(part, place)
+    except FileExistsError:
+        return
+    finally:
+        os.unlink(part)
+    print(f"made the class key {place}; keep it: one class, one key", file=sys.stderr)
 
 
 # --- workers ---
@@ -273,7 +287,7 @@ def grade_class(
         if not found.submissions and not found.unmatched:
             raise CourseError(f"there is no submission of {assignment} in {source}")
         alike = similarity.compare(
-            {s.student: s.path for s in found.submissions if not s.problem}, release, _reference(assignment)
+            {s.student: s.path for s in found.submissions if not s.problem}, release, _reference(assignment), progress
         )
         by_student = {s.student: s for s in found.submissions}
         rows = {}
@@ -306,9 +320,8 @@ def _judged(
     text = json.dumps(release)
     jobs = []
     for submission in submissions:
-        problem = submission.problem or collect.problem_of(submission.path)
-        if problem:
-            yield submission.student, Graded(FAILED, problem)
+        if submission.problem:
+            yield submission.student, Graded(FAILED, submission.problem)
             continue
         jobs.append(
             Job(submission.student, str(submission.path), text, class_key, assignment, max(1, cores // workers))
@@ -422,25 +435,26 @@ class Book:
 
         A manual score and its comment stay. They await review again where the answer or the automatic points changed.
         """
-        from nbgrader.utils import parse_utc
-
         student, path = submission.student, self.course.record(submission.student, self.assignment)
         before = read_record(path)
         book = self.gradebook
         with quiet():
             book.update_or_create_student(student)
-            facts = {}
-            if submission.timestamp:
-                with contextlib.suppress(ValueError, OverflowError, TypeError):
-                    facts["timestamp"] = parse_utc(submission.timestamp)
-            book.update_or_create_submission(self.assignment, student, **facts)
+            # said in any case: what a resubmission replaces had a time of its own
+            when = collect.moment(submission.timestamp)
+            book.update_or_create_submission(self.assignment, student, timestamp=when)
+        notes = []
+        if submission.timestamp and when is None:
+            notes.append(f"its time {submission.timestamp!r} cannot be read: no late penalty")
+        if submission.earlier:
+            notes.append(f"{submission.file or submission.path.name} counts, of {submission.earlier + 1} files")
         answers = dict(before.get("answers", {}))
         if graded.status == FAILED:
             self._no_points(student)
             notebook = self._failed_notebook(graded)
         else:
             notebook = sanitize.notebook(_node(graded.notebook), self.release)
-            sources = {str(cell.get("id")): _source(cell) for cell in _node(graded.notebook).cells}
+            sources = {str(cell.get("id")): source_of(cell) for cell in _node(graded.notebook).cells}
             for name in self.checks:
                 self._score(student, name, graded.cells[name].points if name in graded.cells else None)
             for name in self.answers:
@@ -456,10 +470,27 @@ class Book:
         self.penalise(student)
         data = dataclasses.asdict(graded)
         del data["notebook"]
-        facts = {"student": student, "late": submission.late, "earlier": submission.earlier, "answers": answers}
+        facts = {
+            "student": student,
+            **self._file(submission),
+            "late": submission.late,
+            "earlier": submission.earlier,
+            "notes": notes,
+            "answers": answers,
+            "similar": similar,
+        }
         with replacing(path) as part:
-            text = json.dumps(data | facts | {"similar": similar}, indent=1, ensure_ascii=False)
+            text = json.dumps(data | facts, indent=1, ensure_ascii=False)
             part.write_text(text + "\n", encoding="utf-8")
+
+    def _file(self, submission: collect.Submission) -> dict[str, str]:
+        """Which file the verdict is about: its path (below the course's folder, where it lies there) and SHA-256."""
+        path = submission.path.absolute()
+        readable = not submission.problem and not collect.problem_of(path)
+        return {
+            "path": str(path.relative_to(self.course.root) if path.is_relative_to(self.course.root) else path),
+            "sha256": collect.digest(path) if readable else "",
+        }
 
     def _write(self, path: Path, notebook: Any, timestamp: str) -> None:
         import nbformat
@@ -544,6 +575,7 @@ class Book:
             reason=graded.reason if status == FAILED else "",
             late=bool(record.get("late")),
             mended=list(graded.mended),
+            notes=list(record.get("notes", [])),
             checks={name: cell.points for name, cell in graded.cells.items()},
             similar=record.get("similar", {}),
         )
@@ -562,11 +594,6 @@ def _node(notebook: Any) -> Any:
     import nbformat
 
     return nbformat.from_dict(notebook)
-
-
-def _source(cell: Any) -> str:
-    source = cell.get("source", "")
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
 
 
 def path_of_alembic() -> None:

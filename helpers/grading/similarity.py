@@ -8,6 +8,7 @@ layout change nothing. Two submissions are compared by the runs of four tokens t
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import keyword
 import tokenize
@@ -15,6 +16,8 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from .reference import answers
 
 LENGTH = 4
 _SKIPPED = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER}
@@ -60,20 +63,32 @@ def alike(one: Counter[tuple[str, ...]], other: Counter[tuple[str, ...]]) -> flo
     return round(200 * sum((one & other).values()) / both, 1) if both else 0.0
 
 
-def compare(submissions: Mapping[str, Path], release: Any, reference: Path | None) -> dict[str, dict[str, Any]]:
-    """By student: `reference` (0 to 100, None without solutions/), and the `nearest` other student with `other`."""
+def compare(
+    submissions: Mapping[str, Path], release: Any, reference: Path | None, progress: bool = False
+) -> dict[str, dict[str, Any]]:
+    """By student: `reference` (0 to 100, None without solutions/), and the `nearest` other student with `other`.
+
+    Each pair is compared once. `progress` shows a bar: a large class has many pairs.
+    """
+    from tqdm import tqdm
+
     given = {cell.id: cell.source for cell in release.cells if cell.id.startswith("todo-") and cell.cell_type == "code"}
     found = {student: grams(_answers(path, given), given) for student, path in submissions.items()}
-    solved = grams(_solved(reference, given), given) if reference else None
+    solved = None
+    if reference:
+        solved = grams({name: text for name, text in answers(reference).items() if name in given}, given)
     result: dict[str, dict[str, Any]] = {}
+    best: dict[str, tuple[float, str | None]] = dict.fromkeys(found, (0.0, None))
+    pairs = itertools.combinations(found, 2)
+    count = len(found) * (len(found) - 1) // 2
+    for one, other in tqdm(pairs, "similarity", count, unit="pair", disable=None if progress else True):
+        if (share := alike(found[one], found[other])) > 0:
+            best[one] = max(best[one], (share, other), key=lambda pair: (pair[0], pair[1] or ""))
+            best[other] = max(best[other], (share, one), key=lambda pair: (pair[0], pair[1] or ""))
     for student, mine in found.items():
-        others = {name: alike(mine, theirs) for name, theirs in found.items() if name != student}
-        nearest = max(others, key=lambda name: (others[name], name), default=None)
-        result[student] = {
-            "reference": None if solved is None else alike(mine, solved),
-            "nearest": nearest if nearest and others[nearest] > 0 else None,
-            "other": others[nearest] if nearest else 0.0,
-        }
+        share, nearest = best[student]
+        likeness = None if solved is None else alike(mine, solved)
+        result[student] = {"reference": likeness, "nearest": nearest, "other": share}
     return result
 
 
@@ -98,12 +113,5 @@ def _answers(path: Path, given: Mapping[str, str]) -> dict[str, str]:
             if isinstance(cell, dict) and key_of(cell) in given:
                 found.setdefault(key_of(cell), source_of(cell)[:100_000])
         return found
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError):
         return {}
-
-
-def _solved(reference: Path, given: Mapping[str, str]) -> dict[str, str]:
-    import jupytext
-
-    cells = {tag: cell.source for cell in jupytext.read(reference).cells for tag in cell.metadata.get("tags", [])}
-    return {name: cells[name] for name in given if name in cells}

@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from helpers.grading import collect, course, similarity
+from helpers.grading import collect, commands, course, sandbox, similarity
 from helpers.grading.judge import Graded
 
 from .classroom import ASSIGNMENT, graded, hand_in, new_course, release, submission, work_dies, work_full
@@ -132,6 +132,58 @@ def test_nbgraders_late_penalty(method: str, left: float, room: course.Course) -
         assert (room.autograded("late", ASSIGNMENT).parent / "timestamp.txt").read_text().startswith("2026-11-02")
 
 
+def test_a_resubmission_brings_its_own_time_or_none(room: course.Course) -> None:
+    with course.Book(room, ASSIGNMENT, release(), prepare=True) as book:
+        book.gradebook.update_or_create_assignment(ASSIGNMENT, duedate="2026-11-01 12:00:00 UTC")
+        book.record(one("ada", "2026-11-02 12:00:00 UTC"), graded(submission()), {})
+        assert book.gradebook.find_submission(ASSIGNMENT, "ada").total_seconds_late == 24 * 3600
+        book.record(one("ada"), graded(submission()), {})
+        assert book.gradebook.find_submission(ASSIGNMENT, "ada").timestamp is None
+        book.record(one("ada", "tomorrow, I hope"), graded(submission()), {})
+        row = book.row("ada", graded(submission()))
+        assert row.notes == ["its time 'tomorrow, I hope' cannot be read: no late penalty"]
+        assert row.notes[0] in str(row)
+
+
+def test_the_row_says_which_of_several_files_counts(room: course.Course) -> None:
+    with course.Book(room, ASSIGNMENT, release(), prepare=True) as book:
+        book.record(collect.Submission("ada", Path("x.ipynb"), earlier=2, file="ada-2.ipynb"), graded(submission()), {})
+        assert "ada-2.ipynb counts, of 3 files" in str(book.row("ada", graded(submission())))
+
+
+def test_explain_replays_the_file_that_was_graded(
+    room: course.Course, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        sandbox.check()
+    except sandbox.SandboxError as error:
+        pytest.skip(str(error))
+    there = hand_in(tmp_path / "elsewhere", "ada", submission())
+    course.grade_class(
+        ASSIGNMENT,
+        room,
+        there.parents[2],
+        workers=1,
+        class_key=KEY,
+        say=lambda line: None,
+        progress=False,
+        work=work_full,
+    )
+    record = course.read_record(room.record("ada", ASSIGNMENT))
+    assert room.root / record["path"] == there and record["sha256"] == collect.digest(there)
+    key = tmp_path / "key"
+    arguments = ["explain", "ada", "ex1/export", "--course", str(room.root), "--key", str(key)]
+    assert commands.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "check-export: 0 of 4 points, not attempted" in said and "is not what was graded" not in said
+    there.write_text(there.read_text() + "\n")
+    assert commands.main(arguments) == 0
+    assert f"note: {there} is not what was graded" in capsys.readouterr().out
+    there.unlink()
+    assert commands.main(arguments) == 1
+    assert "the class was graded from there" in capsys.readouterr().err
+
+
 def test_what_formgrader_shows_is_harmless(room: course.Course) -> None:
     def edit(cells: dict[str, Any]) -> None:
         cells["answer-1"].source = "<script>x</script> [a](javascript:alert(1)) 1 < 2"
@@ -200,6 +252,19 @@ def test_a_verdict_that_cannot_be_written_costs_one_submission(room: course.Cour
     facts = {row.student: (row.status, row.points) for row in rows}
     assert facts == {"half": (course.FAILED, None), "zoe": (course.GRADED, 32.0)}
     assert "could not be written" in next(row.reason for row in rows if row.student == "half")
+
+
+def test_a_huge_file_is_not_read_and_costs_itself_alone(room: course.Course) -> None:
+    hand_in(room.root, "ada", submission())
+    path = hand_in(room.root, "huge", "x")
+    with open(path, "wb") as file:
+        file.truncate(40 << 30)  # a hole: takes no room, and no memory would hold it
+    rows, _ = course.grade_class(
+        ASSIGNMENT, room, workers=1, class_key=KEY, say=lambda line: None, progress=False, work=work_full
+    )
+    facts = {row.student: (row.status, row.reason) for row in rows}
+    assert facts["ada"] == (course.GRADED, "")
+    assert facts["huge"] == (course.FAILED, "it is too large: 40.00 GiB, allowed 50.0 MiB")
 
 
 def test_links_and_absent_files_fail_with_the_reason(room: course.Course) -> None:
@@ -286,6 +351,16 @@ def test_the_key_is_made_once_and_private(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "short").chmod(0o600)
     with pytest.raises(course.CourseError, match="expected 16"):
         course.key(tmp_path / "short")
+
+
+def test_two_first_uses_at_once_read_the_same_key(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    place = tmp_path / "new" / "class.key"
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: course.key(place), range(8)))
+    assert len(set(found)) == 1 and len(found[0]) == 64
+    assert [path.name for path in place.parent.iterdir()] == ["class.key"]
 
 
 def test_a_key_inside_the_repository_is_refused() -> None:
