@@ -1,7 +1,8 @@
 """Points out of the gradebook: nbgrader's CSV, and the instructor's own CSV of Canvas with one column filled.
 
-Where there are no points there is nothing in the file: a submission that failed to grade, one that awaits manual
-grading and one that never came stay blank. Only a graded zero is 0.
+Where there are no points there is nothing in the file: a submission that failed to grade and one that awaits manual
+grading are blank, whatever stood there (Canvas writes a 0 for missing work by itself). Of one that never came the cell
+stays as it was. Only a graded zero is 0.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from nbgrader.plugins import ExportPlugin
 from helpers.files import replacing
 
 from .collect import Person, _names, _plain_name
-from .course import GRADED, Book, Course, CourseError
+from .course import GRADED, MISSING, Book, Course, CourseError
 
 COLUMNS = (
     "assignment",
@@ -122,7 +123,7 @@ def canvas(book: Book, file: Path, column: str = "") -> str:
     header = rows[0]
     index = _column(header, book.assignment, column, file)
     people = book.people()
-    filled, blank, strangers, words = 0, [], [], []
+    filled, blank, kept, strangers, words = 0, [], [], [], []
     seen: set[str] = set()
     for row in rows[1:]:
         row += [""] * (len(header) - len(row))
@@ -144,12 +145,19 @@ def canvas(book: Book, file: Path, column: str = "") -> str:
         if status == GRADED and points is not None:
             row[index] = f"{points:g}"
             filled += 1
+        elif status == MISSING:
+            kept.append(f"{name} ({status})")
         else:
-            blank.append(f"{name} ({status})")
+            was = f", was {row[index].strip()}" if row[index].strip() else ""
+            blank.append(f"{name} ({status}{was})")
+            row[index] = ""
     target = file.with_name(f"{file.stem}-filled.csv")
     _write(target, rows)
-    words.insert(0, f"{target}: {filled} filled in column {header[index]!r}, {len(blank)} left as they were")
-    words += [f"  {line}" for line in blank]
+    words.insert(
+        0,
+        f"{target}: {filled} filled in column {header[index]!r}, {len(blank)} blank, {len(kept)} left as they were",
+    )
+    words += [f"  blank: {line}" for line in blank] + [f"  left: {line}" for line in kept]
     if strangers:
         words.append(f"not found in the gradebook: {'; '.join(strangers)}")
     if absent := [p.id for p in people if p.id not in seen and book.status(p.id)[1] is not None]:

@@ -71,9 +71,9 @@ def test_nbgraders_csv_is_blank_where_there_are_no_points(
 CANVAS = """\ufeffStudent,ID,SIS User ID,SIS Login ID,Section,Other (5),Ex1 DistilBERT (4711),Final
     Points Possible,,,,,10,50,(read only)
 "Lovelace, Ada",9,,ada@example.edu,A,7,,1
-"Comma, Jr., Ben",1002,,,A,,,
+"Comma, Jr., Ben",1002,,,A,,30,
 "Zero, Cyd",,cyd,cyd,A,,,
-"Broken, Dee",1004,,dee,A,,,
+"Broken, Dee",1004,,dee,A,,0,
 "Absent, Eve",1005,,eve,A,,12,
 "Formula, Fay",1006,,,A,,,
 "Unknown, Zoe",4444,,zoe,A,3,,
@@ -96,8 +96,9 @@ def test_canvas_gets_its_own_file_with_one_column_filled(
     assert [row[column] for row in rows[2:]] == ["32", "", "0", "", "12", "16", "", ""]
     for old, new in zip(before, rows, strict=True):
         assert old[:column] + old[column + 1 :] == new[:column] + new[column + 1 :]
-    assert "3 filled" in said and "not found in the gradebook: Unknown, Zoe" in said
-    assert "Comma, Jr., Ben (awaiting manual grading)" in said and "Broken, Dee (failed to grade)" in said
+    assert "3 filled" in said and "2 blank, 1 left as they were" in said and "not found in the gradebook: Unknown, Zoe" in said
+    assert "blank: Comma, Jr., Ben (awaiting manual grading, was 30)" in said
+    assert "blank: Broken, Dee (failed to grade, was 0)" in said and "left: Absent, Eve (not submitted)" in said
     assert "Canvas has 50 points for this column, the assignment 52" in said
     assert "graded, and not in canvas.csv: gus" in said
     assert file.read_text(encoding="utf-8") == CANVAS

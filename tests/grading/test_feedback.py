@@ -243,6 +243,8 @@ def test_a_page_says_what_counts(pages: dict[str, str], room: course.Course) -> 
     assert "the first thing holds" in pages["mended"] and "hint: look at it" in pages["mended"]
     assert "awaiting manual grading" in pages["hostile"]
     assert "failed to grade" in pages["failed"] and "of 52 points" not in pages["failed"]
+    ran = "Every check was also run on inputs that are not shown"
+    assert [student for student in sorted(pages) if ran not in pages[student]] == ["failed"]
 
 
 def test_all_pages_are_in_one_zip(
@@ -255,11 +257,12 @@ def test_all_pages_are_in_one_zip(
 
 
 def test_without_a_graded_class_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert feedback.main(ASSIGNMENT, new_course(tmp_path)) == 1
+    room = new_course(tmp_path)
+    assert feedback.main(ASSIGNMENT, room) == 1
     assert "first: make autograde" in capsys.readouterr().err
-    with course.Book(new_course(tmp_path), ASSIGNMENT, release(), prepare=True):
+    with course.Book(room, ASSIGNMENT, release(), prepare=True):
         pass
-    assert feedback.main(ASSIGNMENT, new_course(tmp_path)) == 1
+    assert feedback.main(ASSIGNMENT, room) == 1
     assert "nobody's" in capsys.readouterr().err
 
 
