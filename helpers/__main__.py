@@ -200,10 +200,11 @@ def _grade(options: argparse.Namespace) -> int:
 
 def _clean(options: argparse.Namespace) -> int:
     made = [ROOT / "build", *ROOT.glob(".*_cache"), ROOT / ".hypothesis", *ROOT.glob(".coverage*")]
-    for part in ("helpers", "tests", "solutions"):
+    for part in ("helpers", "tests", "solutions", "notebooks"):
         for pattern in ("__pycache__", ".ipynb_checkpoints"):
             made += (ROOT / part).rglob(pattern)
-    made += [*(ROOT / "solutions").rglob("*.plan"), *(ROOT / "solutions").glob("*/build")]
+    for part in ("solutions", "notebooks"):
+        made += [*(ROOT / part).rglob("*.plan"), *(ROOT / part).glob("*/build")]
     # not the notebooks' .ipynb form: somebody may have worked in it
     if options.all:
         made += [ROOT / ".venv", *ROOT.glob("*.egg-info")]

@@ -224,8 +224,11 @@ def test_clean_deletes_what_the_commands_made(monkeypatch: pytest.MonkeyPatch, t
         "helpers/b.py",
         ".venv/bin/python",
         "assets/model.onnx",
+        "notebooks/a/a.ipynb",
+        "notebooks/a/.progress.json",
     ]
     made = ["build/walkthrough/a.html", "solutions/a/build/m.onnx", "solutions/a/x.plan", "helpers/__pycache__/b.pyc"]
+    made += ["notebooks/a/build/m.onnx", "notebooks/a/x.plan", "notebooks/a/.ipynb_checkpoints/a.ipynb"]
     made += [".coverage.host.1", ".pytest_cache/x", ".hypothesis/x"]
     for name in kept + made:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -272,6 +275,14 @@ def test_no_machine_paths_and_no_mirrors() -> None:
             if private.search(line):
                 found.append(f"{path.relative_to(ROOT)}:{number}: {line[:80]!r}")
     assert not found, "\n".join(found)
+
+
+def test_what_notebooks_write_beside_themselves_is_ignored() -> None:
+    tracked_files()
+    names = [f"{folder}/a/{name}" for folder in ("notebooks", "solutions") for name in ("build/m.onnx", "x.plan")]
+    names += ["notebooks/a/m.onnx", "notebooks/a/.progress.json"]
+    done = subprocess.run(["git", "check-ignore", *names], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == names
 
 
 def test_generated_notebooks_and_plans_are_not_committed() -> None:
