@@ -30,14 +30,14 @@ doctor: setup  ## say what this machine has, what fits, and what to do about the
 release: setup  ## solutions/ -> notebooks/, and a bundle for students (ASSIGNMENT=)
 	@python -m helpers grade release $(ASSIGNMENT)
 
-autograde: setup  ## grade a class (ASSIGNMENT=ex1_distilbert, ARGS= as --submitted PATH --workers N)
-	@python -m helpers grade class $(ASSIGNMENT) $(ARGS)
+autograde: setup  ## grade a class (ASSIGNMENT=ex1_distilbert, SUBMITTED=, ROSTER=, WORKERS=, ARGS=)
+	@python -m helpers grade class $(ASSIGNMENT) $(if $(SUBMITTED),--submitted "$(SUBMITTED)") $(if $(ROSTER),--roster "$(ROSTER)") $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 feedback: setup  ## write the class's feedback pages (ASSIGNMENT=)
-	@python -m helpers grade feedback $(ASSIGNMENT) $(ARGS)
+	@python -m helpers grade feedback $(ASSIGNMENT)
 
 export: setup  ## write grades.csv, or fill Canvas's own (ASSIGNMENT=, FORMAT=canvas FILE= COLUMN=)
-	@python -m helpers grade export $(ASSIGNMENT) --format "$(FORMAT)" --file "$(FILE)" --column "$(COLUMN)" $(ARGS)
+	@python -m helpers grade export $(ASSIGNMENT) --format "$(FORMAT)" --file "$(FILE)" --column "$(COLUMN)"
 
 demo-class: setup  ## grade six made-up students, and compare with what is expected
 	@python -m helpers grade demo $(ARGS)

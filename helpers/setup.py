@@ -1,7 +1,8 @@
 """`python -m helpers setup`: make `.venv` and install what this machine needs. Standard library only.
 
 Pins come from constraints.txt, ranges from pyproject.toml. What is installed besides the base is chosen by the machine:
-`gpu,grade,dev` where an NVIDIA GPU and a driver for CUDA 13 are, `cpu,rtx,grade,dev` elsewhere; EXTRAS= overrides it.
+`gpu,grade,dev` where an NVIDIA GPU and a driver for CUDA 13 are, `cpu,rtx,grade,dev` elsewhere; in a student's bundle,
+which has no tests and grades no class, `gpu` or `cpu,rtx`. EXTRAS= overrides it.
 
 A stamp inside `.venv` makes a second run a matter of milliseconds. A run that was interrupted leaves a mark, and the
 next one starts afresh, because pip takes a half-installed package for an installed one.
@@ -52,7 +53,7 @@ def main(extras: str | None = None, torch_index: str | None = None, here: bool =
         _check_extras(extras, root)
         _check_index(torch_index)
         if here:
-            _set_up_here(root, extras or choose_extras(), torch_index)
+            _set_up_here(root, extras or choose_extras(root=root), torch_index)
         else:
             _set_up_venv(root, extras, torch_index)
     except SetupError as error:
@@ -101,21 +102,25 @@ def _check_venv_module() -> None:
     del ensurepip, venv
 
 
-def choose_extras(env: environment.Environment | None = None) -> str:
-    """`gpu,grade,dev` for a machine whose GPU and driver serve CUDA 13, else `cpu,rtx,grade,dev`."""
+def choose_extras(env: environment.Environment | None = None, root: Path = ROOT) -> str:
+    """`gpu,grade,dev` for a machine whose GPU and driver serve CUDA 13, else `cpu,rtx,grade,dev`.
+
+    Without `,grade,dev` where `root` has no tests, as in a student's bundle: `gpu` or `cpu,rtx`.
+    """
+    rest = ",grade,dev" if (root / "tests").is_dir() else ""
     if env is None:
         gpu, driver_cuda, _ = environment._inspect_gpu()
     else:
         gpu, driver_cuda = env.gpu, env.driver_cuda
     if gpu is None:
-        return "cpu,rtx,grade,dev"
+        return "cpu,rtx" + rest
     if gpu.compute_capability < (7, 5) or (driver_cuda or (0,)) < (13,):
         print(
             f"{gpu.name} is left unused: the GPU packages are built for CUDA 13, which needs compute capability 7.5 "
             "and a driver R580 or newer (python -m helpers doctor says more)"
         )
-        return "cpu,rtx,grade,dev"
-    return "gpu,grade,dev"
+        return "cpu,rtx" + rest
+    return "gpu" + rest
 
 
 def _check_extras(extras: str | None, root: Path) -> None:
@@ -140,7 +145,7 @@ def _set_up_venv(root: Path, extras: str | None, torch_index: str | None) -> Non
     venv = root / ".venv"
     unfinished, stamp = venv / "unfinished", venv / "setup.json"
     last = _read_stamp(stamp) if _python_of(venv).exists() and not unfinished.exists() else {}
-    extras = extras or last.get("extras") or choose_extras()
+    extras = extras or last.get("extras") or choose_extras(root=root)
     torch_index = torch_index or last.get("torch_index")
     wanted = {
         "files": _digest(root / "pyproject.toml", root / "constraints.txt"),

@@ -28,7 +28,7 @@ CONSTRAINTS = {
     for requirement in [Requirement(line)]
 }
 COMMANDS = ("setup", "doctor", "walkthrough", "lab", "test", "lint", "bench", "overhead", "extract-plan", "grade", "clean")
-GRADE = ("release", "class", "notebook", "explain", "feedback", "export", "demo", "corpus")
+GRADE = ("release", "class", "notebook", "explain", "feedback", "export", "demo", "corpus", "time")
 # target -> command of `python -m helpers`
 GRADING = {
     "release": "grade release",
@@ -151,6 +151,37 @@ def test_each_command_of_the_group_is_there(command: str, capsys: pytest.Capture
         main(["grade", "--help"])
     assert ended.value.code == 0
     assert re.search(rf"^ +{command}\b", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_make_hands_each_grading_command_its_own_arguments() -> None:
+    done = subprocess.run(
+        ["make", "-n", "autograde", "feedback", "export", "ASSIGNMENT=ex1", "WORKERS=2", "SUBMITTED=a b.zip", "ARGS=--json"],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))},
+        capture_output=True,
+        text=True,
+    )
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines() if " grade " in line]
+    assert lines == [
+        'python -m helpers grade class ex1 --submitted "a b.zip" --workers 2 --json',
+        "python -m helpers grade feedback ex1",
+        'python -m helpers grade export ex1 --format "" --file "" --column ""',
+    ]
+
+
+def test_bad_usage_of_grading_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, said in (
+        (["release", "--nonsense"], "unknown arguments for release: --nonsense"),
+        (["export", "ex1", "--format", "moodle"], "invalid choice: 'moodle'"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["grade", *arguments])
+        assert ended.value.code == 2
+        assert said in capsys.readouterr().err
+    for command in ("corpus", "time"):
+        with pytest.raises(SystemExit) as ended:
+            main(["grade", command, "--help"])
+        assert ended.value.code == 0 and "--" in capsys.readouterr().out
 
 
 def test_bad_usage_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:

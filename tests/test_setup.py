@@ -90,7 +90,7 @@ def add_wheel(index: Path, name: str, version: str, *, requires: str = "", modul
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose torch is a CPU build, on a machine without a visible GPU."""
     root = tmp_path / "a project"  # a space, as many home folders have one
-    root.mkdir()
+    (root / "tests").mkdir(parents=True)
     (root / "pyproject.toml").write_text(PYPROJECT)
     (root / "backend.py").write_text(BACKEND)
     (root / "constraints.txt").write_text("torch==2.13.0\n")
@@ -366,6 +366,15 @@ def test_progress_is_one_line_on_a_terminal_and_the_large_downloads_elsewhere(
 def test_extras_by_machine(gpu: Gpu | None, driver_cuda: tuple[int, int] | None, extras: str) -> None:
     machine = Environment(python="3.11.7", platform="Linux x86_64", packages={}, gpu=gpu, driver_cuda=driver_cuda)
     assert setup.choose_extras(machine) == extras
+
+
+def test_a_students_bundle_is_set_up_without_what_grading_and_tests_need(tmp_path: Path) -> None:
+    machine = Environment(python="3.11.7", platform="Linux x86_64", packages={}, gpu=None, driver_cuda=None)
+    assert setup.choose_extras(machine, tmp_path) == "cpu,rtx"
+    with_gpu = Environment("3.11.7", "Linux x86_64", {}, gpu=Gpu("Tesla T4", (7, 5), 16 << 30), driver_cuda=(13, 0))
+    assert setup.choose_extras(with_gpu, tmp_path) == "gpu"
+    (tmp_path / "tests").mkdir()
+    assert setup.choose_extras(machine, tmp_path) == "cpu,rtx,grade,dev"
 
 
 def test_an_index_that_is_no_address_is_refused_before_anything_is_touched(tmp_path, capsys):

@@ -1,8 +1,12 @@
-"""`python -m helpers grade ...`: release, class, notebook, explain, feedback, export, demo, corpus, time."""
+"""`python -m helpers grade ...`: release, class, notebook, explain, feedback, export, demo, corpus, time.
+
+A student's bundle has `notebook` alone.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
@@ -15,16 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command of the group; 0 is success, 1 a failure that was explained, 2 bad usage."""
-    arguments = list(arguments)
-    if arguments[:1] == ["corpus"]:  # these two have their own arguments and their own --help
-        from . import corpus
-
-        return int(corpus.main(arguments[1:]) or 0)
-    if arguments[:1] == ["time"]:
-        from . import timing
-
-        return timing.main(arguments[1:])
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, rest = parser.parse_known_args(list(arguments))
+    if rest and not options.passes_on:
+        parser.error(f"unknown arguments for {options.command}: {' '.join(rest)}")
+    options.rest = rest
     return int(options.run(options) or 0)
 
 
@@ -32,12 +31,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m helpers grade", description="Release assignments, grade a class.")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
 
-    def command(name: str, run: Any, text: str, course: bool = False) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text)
-        added.set_defaults(run=run)
+    def command(
+        name: str, run: Any, text: str, course: bool = False, passes_on: bool = False
+    ) -> argparse.ArgumentParser:
+        # A command that passes its arguments on has its own --help.
+        added = commands.add_parser(name, help=text, description=text, add_help=not passes_on)
+        added.set_defaults(run=run, passes_on=passes_on)
         if course:
             added.add_argument("--course", type=Path, default=ROOT, metavar="DIR", help="the course's folder")
         return added
+
+    one = command("notebook", _notebook, "run a notebook as the grader does, with the visible checks only")
+    one.add_argument("file", type=Path, metavar="FILE")
+    if importlib.util.find_spec("helpers.grading.course") is None:  # a student's bundle
+        return parser
 
     release = command("release", _release, "solutions/ -> notebooks/, and a bundle for students")
     release.add_argument("assignments", nargs="*", metavar="ASSIGNMENT", help="as ex1_distilbert (default: all)")
@@ -50,9 +57,6 @@ def _parser() -> argparse.ArgumentParser:
     many.add_argument("--json", action="store_true", help="the table as JSON")
     many.add_argument("--key", type=Path, metavar="FILE", help="the class key (default: COURSE_KEY)")
 
-    one = command("notebook", _notebook, "run a notebook as the grader does, with the visible checks only")
-    one.add_argument("file", type=Path, metavar="FILE")
-
     explain = command("explain", _explain, "replay one verdict: input, expected, got, the device's record", course=True)
     explain.add_argument("student", metavar="STUDENT", help="an id of submitted/, or a notebook file")
     explain.add_argument("check", metavar="CHECK", help="as ex1/enqueue")
@@ -64,15 +68,15 @@ def _parser() -> argparse.ArgumentParser:
 
     export = command("export", _export, "write grades.csv, or fill the CSV that Canvas exported", course=True)
     export.add_argument("assignment", metavar="ASSIGNMENT")
-    export.add_argument("--format", default="", metavar="csv|canvas")
+    export.add_argument("--format", default="", choices=("", "csv", "canvas"), help="default: csv")
     export.add_argument("--file", type=_path, metavar="FILE", help="the CSV that Canvas exported")
     export.add_argument("--column", default="", metavar="NAME", help="its column (default: the assignment's name)")
 
     demo = command("demo", _demo, "grade a class of six made up students, and compare with what is expected")
     demo.add_argument("assignment", nargs="?", default="ex1_distilbert", metavar="ASSIGNMENT")
     demo.add_argument("--workers", type=int, default=0, metavar="N")
-    commands.add_parser("corpus", help="judge the corpus of right and wrong answers", add_help=False)
-    commands.add_parser("time", help="how long the checks and a submission take here", add_help=False)
+    command("corpus", _corpus, "judge the corpus of right and wrong answers", passes_on=True)
+    command("time", _time, "how long the checks and a submission take here", passes_on=True)
     return parser
 
 
@@ -248,6 +252,18 @@ def _demo(options: argparse.Namespace) -> int:
         return demo.main(options.assignment, options.workers)
     except sandbox.SandboxError as error:
         return _fail(error)
+
+
+def _corpus(options: argparse.Namespace) -> int:
+    from . import corpus
+
+    return int(corpus.main(options.rest) or 0)
+
+
+def _time(options: argparse.Namespace) -> int:
+    from . import timing
+
+    return timing.main(options.rest)
 
 
 def _fail(words: object) -> int:

@@ -46,8 +46,14 @@ ANSWERS: dict[str, dict[str, str]] = {
         },
     },
 }
-# What a student's bundle does without: answers, and what only the course's authors need.
-_NOT_FOR_STUDENTS = re.compile(r"solutions/|tests/|\.ci/|docs/ex\d[^/]*\.html$|CONTRIBUTING\.md$|assets/results/")
+# What a student's bundle does without: answers, and what only instructors and the course's authors need. The stand-ins
+# are in it: a notebook with open TODOs needs them, and they are the reference nearly word for word.
+_NOT_FOR_STUDENTS = re.compile(
+    r"solutions/|tests/|docs/|\.ci/|CONTRIBUTING\.md$|README\.md$|nbgrader_config\.py$|assets/results/"
+    r"|helpers/templates/feedback_page/"
+    r"|helpers/grading/(collect|corpus|course|demo|export|feedback|mutants|refuse|sanitize|similarity|timing)\.py$"
+)
+_README = "docs/student.md"  # what the bundle has as its README.md
 
 
 class ReleaseError(ValueError):
@@ -319,14 +325,15 @@ class _Lines(logging.Handler):
 
 
 def write_bundle(root: Path = ROOT) -> Path:
-    """Write build/release/<name>.zip: what git tracks and notebooks/, without answers. The same files, the same bytes.
+    """Write build/release/<name>.zip: what git tracks and notebooks/, without solutions. The same files, the same bytes.
 
     Raises ReleaseError outside a git checkout.
     """
     target = root / "build" / "release" / f"{BUNDLE}.zip"
     with replacing(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
         for name in bundled(root):
-            info = zipfile.ZipInfo(f"{BUNDLE}/{name}", date_time=(2020, 1, 1, 0, 0, 0))
+            place = "README.md" if name == _README else name
+            info = zipfile.ZipInfo(f"{BUNDLE}/{place}", date_time=(2020, 1, 1, 0, 0, 0))
             info.external_attr = (0o755 if (root / name).stat().st_mode & 0o100 else 0o644) << 16
             info.compress_type = zipfile.ZIP_DEFLATED
             zipped.writestr(info, (root / name).read_bytes())
@@ -334,14 +341,14 @@ def write_bundle(root: Path = ROOT) -> Path:
 
 
 def bundled(root: Path = ROOT) -> list[str]:
-    """Names of the files that a student gets, relative to `root`, in order."""
+    """Names of the files that a student gets, relative to `root`, in order; docs/student.md is the bundle's README."""
     git = shutil.which("git")
     listing = git and subprocess.run([git, "ls-files", "-z"], cwd=root, capture_output=True, text=True)
     if not listing or listing.returncode:
         raise ReleaseError(f"{root} is no git checkout; the bundle is made of the files that git tracks")
     names = set(listing.stdout.split("\0")) - {""}
     names |= {path.relative_to(root).as_posix() for path in _notebooks(root)}
-    return sorted(n for n in names if not _NOT_FOR_STUDENTS.match(n) and (root / n).is_file())
+    return sorted(n for n in names if (n == _README or not _NOT_FOR_STUDENTS.match(n)) and (root / n).is_file())
 
 
 def _notebooks(root: Path) -> Iterator[Path]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +13,7 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from helpers.grading import merge, release
+from helpers.grading import merge, release, sandbox
 from helpers.grading import released as pristine
 
 ROOT = release.ROOT
@@ -204,18 +207,77 @@ def test_the_release_names_the_modules_that_are_its_answers() -> None:
             assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
 
 
-def test_the_bundle_has_no_answers_and_is_the_same_each_time(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of what is committed, unpacked."""
     if subprocess.run(["git", "rev-parse"], cwd=ROOT, capture_output=True).returncode:
         pytest.skip("not a git checkout")
-    clone = tmp_path / "clone"
+    folder = tmp_path_factory.mktemp("bundle")
+    clone = folder / "clone"
     subprocess.run(["git", "clone", "-q", "--no-hardlinks", str(ROOT), str(clone)], check=True)
     first = release.write_bundle(clone).read_bytes()
     path = release.write_bundle(clone)
     assert path.read_bytes() == first
     with zipfile.ZipFile(path) as zipped:
-        names = [name.partition("/")[2] for name in zipped.namelist()]
-    assert not [name for name in names if name.startswith(("solutions/", "tests/", ".ci/", ".git/"))]
-    assert not [name for name in names if name.startswith("docs/ex1")]
+        zipped.extractall(folder)
+    return folder / release.BUNDLE
+
+
+def test_the_bundle_has_what_students_need_and_no_solutions(bundle: Path) -> None:
+    names = [path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()]
+    assert not [name for name in names if name.startswith(("solutions/", "tests/", "docs/", ".ci/", ".git/"))]
+    authors = ("demo", "corpus", "mutants", "timing", "course", "collect", "export", "feedback", "similarity")
+    assert not [name for name in authors if f"helpers/grading/{name}.py" in names]
+    readme = (bundle / "README.md").read_text(encoding="utf-8")
+    assert readme == (bundle.parent / "clone" / "docs" / "student.md").read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)#\s]+)", readme):
+        assert "://" in link or (bundle / link).exists(), link
     for needed in ("Makefile", "helpers/grading/check.py", "notebooks/ex1_distilbert/ex1_distilbert.ipynb", "LICENSE"):
         assert needed in names
     assert any(name.startswith("helpers/grading/stand_ins/") for name in names)
+
+
+def in_bundle(bundle: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    folder = bundle / "notebooks" / "ex1_distilbert"
+    env = {**os.environ, "PYTHONPATH": str(bundle), "TRT_BACKEND": "simulator"}
+    return subprocess.run([sys.executable, *arguments], cwd=folder, env=env, capture_output=True, text=True)
+
+
+def test_check_hint_and_progress_work_in_the_bundle(bundle: Path) -> None:
+    code = """
+from pathlib import Path
+import helpers
+from helpers import backend
+from helpers.grading import check, hint, progress
+
+backend.activate()
+def parse_network(*arguments):
+    return 1
+
+assert check("ex1/parse", parse_network) == 0
+hint("ex1/parse")
+progress()
+print(Path(helpers.__file__).parent.parent)
+"""
+    done = in_bundle(bundle, "-c", code)
+    assert done.returncode == 0, done.stderr
+    for words in ("a good file gives its network", "ex1/parse, hint 1 of", "0 of 32", str(bundle)):
+        assert words in done.stdout, words
+
+
+def test_a_dry_run_in_the_bundle_grades_against_the_pristine_release(bundle: Path) -> None:
+    try:
+        sandbox.check()
+    except sandbox.SandboxError as error:
+        pytest.skip(str(error))
+    mine = bundle / "notebooks" / "ex1_distilbert" / "ex1_distilbert.ipynb"
+    nbformat.write(edited(), mine)
+    done = in_bundle(bundle, "-m", "helpers", "grade", "notebook", str(mine))
+    assert done.returncode == 0, done.stderr
+    for words in MENDED:
+        assert f"mended: {words}" in done.stdout
+    assert done.stdout.count("not attempted") == 8 and "0 of 32 points" in done.stdout
+    done = in_bundle(bundle, "-m", "helpers", "grade", "notebook", "nothing.ipynb")
+    assert done.returncode == 1 and "there is no file nothing.ipynb" in done.stderr
+    done = in_bundle(bundle, "-m", "helpers", "grade", "class", "ex1_distilbert")
+    assert done.returncode == 2 and "choose from 'notebook'" in done.stderr
