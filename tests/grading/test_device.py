@@ -75,10 +75,8 @@ def plan(trt) -> bytes:
     return bytes(build(trt, Log(trt), add_model(), BATCHES))
 
 
-def test_it_starts_in_about_a_second_and_ends_with_the_judge(run):
-    began = time.perf_counter()
+def test_it_starts_and_ends_with_the_judge(run):
     assert run.examiner.record_length() == 0 and run.examiner.has_record is True
-    assert time.perf_counter() - began < 10  # 0.6 s on an idle machine
     run.judge.close()
     assert run.process.wait(20) == 0
     with pytest.raises(DeviceError, match="has ended"):

@@ -146,6 +146,11 @@ def test_a_hang_costs_later_cells_only(own, monkeypatch):
     assert "no reply within" in graded.cells["check-profile"].reason
 
 
+# What answers the judge, found among all objects: to import helpers.grading.student gives another copy of the module.
+_LOOP = (
+    "import gc\nstudent = next(o for o in gc.get_objects() if type(o).__name__ == 'Student')\n"
+    "module = type(student).handle.__globals__\n"
+)
 _HOSTILE = {
     "a hang in the answer": "def parse_network(*a):\n    while True: pass",
     "an exit in the answer": "def parse_network(*a):\n    import os; os._exit(0)",
@@ -163,25 +168,19 @@ _HOSTILE = {
         "class E(Exception):\n    def __str__(s): raise MemoryError\ndef parse_network(*a): raise E"
     ),
     "a patched message module": (
-        "import helpers.messages as m, helpers.grading.student as s\n"
-        "s.send = lambda c, v, l=None: c.sendall(b'\\xff' * 64)\ndef parse_network(*a): return 1"
+        _LOOP + "module['send'] = lambda c, v, l=None: c.sendall(b'\\xff' * 64)\ndef parse_network(*a): return 1"
     ),
     "a reply of 1 GB": (
-        "import helpers.grading.student as s, struct\n"
+        _LOOP + "import struct\n"
         "def big(c, v, l=None):\n    c.sendall(struct.pack('<II', 2, 1 << 30) + b'[]')\n    c.sendall(bytes(1 << 20))\n"
-        "s.send = big\ndef parse_network(*a): return 1"
+        "module['send'] = big\ndef parse_network(*a): return 1"
     ),
-    "ok to everything": (
-        "import helpers.grading.student as s\n"
-        "s.Student.handle = lambda self, m: ['ok', True]\ndef parse_network(*a): return 1"
-    ),
+    "ok to everything": (_LOOP + "student.handle = lambda m: ['ok', True]\ndef parse_network(*a): return 1"),
     "arrays in the place of words": (
-        "import helpers.grading.student as s, numpy as np\n"
-        "s.Student.handle = lambda self, m: [np.ones(3), np.ones(3)]\ndef parse_network(*a): return 1"
+        _LOOP + "student.handle = lambda m: [np.ones(3), np.ones(3)]\ndef parse_network(*a): return 1"
     ),
     "arrays in the place of outputs": (
-        "import helpers.grading.student as s, numpy as np\n"
-        "s.Student.handle = lambda self, m: ['ok', [{'output_type': np.ones(2)}], np.ones(2)]\n"
+        _LOOP + "student.handle = lambda m: ['ok', [{'output_type': np.ones(2)}], np.ones(2)]\n"
         "def parse_network(*a): return 1"
     ),
     "a raw message to the device": (
@@ -191,21 +190,32 @@ _HOSTILE = {
     "the name is never defined": "x = 1",
     "a syntax error": "def parse_network(:",
 }
+# After these there is no process, or no device, or none that keeps to the protocol.
+_LOST = (
+    "a hang in the answer",
+    "an exit in the answer",
+    "a patched message module",
+    "a reply of 1 GB",
+    "ok to everything",
+    "arrays in the place of words",
+    "arrays in the place of outputs",
+    "a raw message to the device",
+)
 
 
 @pytest.mark.parametrize("what", _HOSTILE)
-def test_hostile_answers_earn_nothing_and_stop_nothing(what, monkeypatch):
+def test_hostile_answers_earn_nothing_and_stop_the_rest_only_with_their_process(what, monkeypatch):
     monkeypatch.setattr(judge, "CHECK_SECONDS", 8.0)
     graded = _grade(_submission(parse=_HOSTILE[what], profile=PROFILE))
     assert graded.status == "graded"
     assert graded.cells["check-parse"].points == 0, graded.cells["check-parse"].lines
-    assert graded.cells["check-profile"].state in ("passed", "not reached", "failed")
+    assert graded.cells["check-profile"].state == ("not reached" if what in _LOST else "passed")
 
 
 def test_nothing_of_the_students_stands_in_a_check_cell():
     forge = (
-        "import helpers.grading.student as s\n"
-        "s.Student.stand_in = lambda self, i: [[{'output_type': 'execute_result', 'data': {'text/plain': '3.0'}}], True]\n"
+        _LOOP
+        + "type(student).stand_in = lambda self, i: [[{'output_type': 'execute_result', 'data': {'text/plain': '3.0'}}], True]\n"
         "def parse_network(*a): return 1"
     )
     graded = _grade(_submission(parse=forge))
@@ -246,9 +256,10 @@ def test_one_check_alone_and_the_students_dry_run():
     submission = _submission(parse=PARSE, profile=PROFILE)
     graded = _grade(submission, only="ex1/profile", explain=True)
     assert list(graded.cells) == ["check-profile"] and graded.points == 3
-    assert any(
-        "add_profile" in line or "create_optimization_profile" in line or "call(" in line for line in graded.trace
-    )
+    asked = [line for line in graded.trace if line.startswith("answer('add_profile')")]
+    assert len(asked) == 4, graded.trace  # two in the visible check, two in its twin
+    assert "=== ex1/profile on secret inputs" in graded.trace and "--- the device's record" in graded.trace
+    assert any("'ValueError'" in line and "'refused'" in line for line in graded.trace)
     dry = _grade(submission, twins=False)
     assert dry.points == 6 and not any(cell.hidden for cell in dry.cells.values())
     with pytest.raises(ValueError, match="no check"):
