@@ -28,8 +28,8 @@ ONE_TODO = (
 WHOLE = ("right/enqueue_streams_and_events", "wrong/profile_last_input_missing")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _sandboxed(system_program: Callable[..., str]) -> None:
+@pytest.fixture
+def sandboxed(system_program: Callable[..., str]) -> None:
     system_program("bwrap", package="bubblewrap")
     try:
         sandbox.check()
@@ -44,6 +44,7 @@ def cases() -> dict[str, corpus.Case]:
     return {case.name: case for case in corpus.read_cases()}
 
 
+@pytest.mark.usefixtures("sandboxed")
 @pytest.mark.parametrize("name", ONE_TODO)
 def test_the_verdict_is_the_one_expected(name: str, cases: dict[str, corpus.Case]) -> None:
     outcome = corpus.run_case(cases[name], range(1), whole=False, threads=1)
@@ -52,6 +53,7 @@ def test_the_verdict_is_the_one_expected(name: str, cases: dict[str, corpus.Case
     assert name.startswith(("wrong", "cheat", "malformed")) or not outcome.unequal
 
 
+@pytest.mark.usefixtures("sandboxed")
 @pytest.mark.parametrize("name", WHOLE)
 def test_in_a_whole_notebook_one_mistake_costs_one_check(name: str, cases: dict[str, corpus.Case]) -> None:
     outcome = corpus.run_case(cases[name], range(1), whole=True, threads=1)
