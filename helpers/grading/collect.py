@@ -221,8 +221,8 @@ def _order(file: _File, facts: dict[str, str | None], when: str, assignment: str
     stem, attempt = PurePosixPath(str(facts["file"])).name, 0
     if (again := _ATTEMPT.fullmatch(stem)) and stem != assignment:
         stem, attempt = again["stem"], int(again["attempt"])
-    number = facts.get("number") or ""
-    number = int(number) if number.isdecimal() else 0
+    digits = facts.get("number") or ""
+    number = int(digits) if digits.isdecimal() else 0
     # Moodle's number is the student's, and what stands behind a name is the student's choice
     latest = (stem == assignment, attempt) if facts.get("moodle") else (attempt, number, stem == assignment)
     return (file.problem != _NO_NOTEBOOK, moment(when) or datetime.min, *latest, file.name)

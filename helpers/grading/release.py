@@ -325,7 +325,7 @@ class _Lines(logging.Handler):
 
 
 def write_bundle(root: Path = ROOT) -> Path:
-    """Write build/release/<name>.zip: what git tracks and notebooks/, without solutions. The same files, the same bytes.
+    """Write build/release/<name>.zip: what git tracks and notebooks/, without solutions. Always the same bytes.
 
     Raises ReleaseError outside a git checkout.
     """
