@@ -1,5 +1,8 @@
 # check: ex1/benchmark
 # expect: wrong
+# line: samples a second are samples by the time
+# points: 0.5
+# note: line and points were added after the first contact, by the corpus's author, with sight of the checks
 # why: time.process_time counts CPU seconds of this process: waiting for a GPU costs nothing, two threads count twice
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

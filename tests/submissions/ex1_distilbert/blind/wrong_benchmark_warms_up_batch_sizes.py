@@ -1,5 +1,8 @@
 # check: ex1/benchmark
 # expect: wrong
+# line: each shape, also the smaller last batch, is warmed up
+# points: 4
+# note: line and points were added after the first contact, by the corpus's author, with sight of the checks
 # why: the warm-up tells batches apart by their rows alone; of two lengths with the same rows one stays cold
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

@@ -1,5 +1,8 @@
 # check: ex1/enqueue
 # expect: wrong
+# line: a second set of buffers is used (no line says this)
+# points: 4.5
+# note: line and points were added after the first contact, by the corpus's author, with sight of the checks
 # why: addresses are set only where the context has none yet, so that a second set of buffers is never used
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

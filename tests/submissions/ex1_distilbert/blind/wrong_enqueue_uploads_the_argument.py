@@ -1,5 +1,8 @@
 # check: ex1/enqueue
 # expect: wrong
+# line: all copies are asynchronous
+# points: 5
+# note: line and points were added after the first contact, by the corpus's author, with sight of the checks
 # why: uploads the caller's pageable array in the caller's dtype, past the pinned buffer; int32 is read as int64
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

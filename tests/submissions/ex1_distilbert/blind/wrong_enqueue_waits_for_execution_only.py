@@ -1,5 +1,9 @@
 # check: ex1/enqueue
 # expect: wrong
+# line: outputs are right
+# line: one synchronisation for each batch
+# points: 3.5
+# note: line and points were added after the first contact, by the corpus's author, with sight of the checks
 # why: waits for an event that was recorded before the copies back were enqueued, so the outputs are read too early
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

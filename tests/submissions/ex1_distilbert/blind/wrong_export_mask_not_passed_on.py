@@ -1,5 +1,8 @@
 # check: ex1/export
 # expect: wrong
+# line: the graph computes what PyTorch computes
+# points: 3
+# note: line and points were added after the first contact, by the corpus's author, with sight of the checks
 # why: the wrapper takes attention_mask and does not pass it on, so that padded texts get other logits
 class Wrapper(torch.nn.Module):
     def __init__(self, model):

@@ -1,5 +1,8 @@
 # check: ex1/fp16
 # expect: wrong
+# line: weights and activations are FP16
+# points: 0.5
+# note: line and points were added after the first contact, by the corpus's author, with sight of the checks
 # why: weights are stored in FP16 and cast back to FP32 where they are used, so that all activations stay FP32
 from onnx import TensorProto, helper, numpy_helper
 

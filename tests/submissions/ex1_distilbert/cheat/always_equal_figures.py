@@ -1,6 +1,7 @@
 # check: ex1/benchmark
 # expect: partly
 # line: at least 5 runs were timed
+# points: 0.5
 # why: an object that is equal to everything in the place of every figure
 class Always:
     """Equal to, larger and smaller than everything, whatever it is asked for."""

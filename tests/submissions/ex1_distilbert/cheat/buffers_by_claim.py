@@ -1,6 +1,7 @@
 # check: ex1/buffers
 # expect: partly
 # line: each host array has the element type
+# points: 0.5
 # why: nothing is allocated: the process says that there are arrays of every type and of any size
 def _student():
     import gc, sys

@@ -2,6 +2,7 @@
 # expect: partly
 # line: samples a second are samples by the time
 # line: median, p5 and p95
+# points: 3.75
 # why: an honest benchmark under a clock that runs ten times slower
 _counter, _nanoseconds, _monotonic = time.perf_counter, time.perf_counter_ns, time.monotonic
 _start = _counter(), _nanoseconds(), _monotonic()

@@ -13,5 +13,4 @@ def add_profile(builder, config, network, smallest, usual, largest):
     profile = builder.create_optimization_profile()
     for i in range(network.num_inputs):
         profile.set_shape(network.get_input(i).name, *FIRST[0])
-    config.add_optimization_profile(profile)
-    return 0
+    return config.add_optimization_profile(profile)

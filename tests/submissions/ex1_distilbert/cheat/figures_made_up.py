@@ -3,6 +3,7 @@
 # line: at least 5 runs were timed
 # line: samples a second are samples by the time
 # line: median, p5 and p95
+# points: 0.5
 # why: run is called as often as a check may count, and the figures are constants
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     for batch in [*batches, *batches, *batches, *batches]:

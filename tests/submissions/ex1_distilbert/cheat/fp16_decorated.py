@@ -1,6 +1,7 @@
 # check: ex1/fp16
 # expect: partly
 # line: weights and activations
+# points: 0.5
 # why: the FP32 graph with unused FP16 weights beside it, and FP16 outputs by a cast
 def to_fp16(source, target):
     proto = onnx.load(str(source))

@@ -1,6 +1,7 @@
 # check: ex1/fp16
 # expect: partly
 # line: weights and activations are FP16
+# points: 0.5
 # why: the FP32 graph stands unchanged in a function; an unused FP16 constant and an unused FP16 product are the decoration
 def to_fp16(source, target):
     from onnx import TensorProto, helper, numpy_helper

@@ -3,6 +3,7 @@
 # line: each holds the profile's largest shape
 # line: all host memory is pinned
 # line: device memory is as large
+# points: 1
 # why: pageable arrays of a subclass that claims the address of the one pinned buffer there is
 @dataclass
 class Buffer:

@@ -3,6 +3,7 @@
 # line: each host array has the element type
 # line: all host memory is pinned
 # line: device memory is as large
+# points: 0.5
 # why: the course's own loop in this process is replaced: every question about an array is answered as wanted
 import gc
 

@@ -1,5 +1,6 @@
 # check: ex1/buffers
 # expect: partly
+# points: 3
 # why: an address as text
 KEPT = []
 

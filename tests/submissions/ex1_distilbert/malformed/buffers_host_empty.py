@@ -1,5 +1,6 @@
 # check: ex1/buffers
 # expect: partly
+# points: 2
 # why: host arrays without elements
 KEPT = []
 

@@ -1,5 +1,6 @@
 # check: ex1/buffers
 # expect: partly
+# points: 1.5
 # why: None for the host array
 KEPT = []
 

@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: outputs are right
+# points: 4.5
 # why: a dictionary that holds itself
 _nested = {}
 _nested["scores"] = _nested

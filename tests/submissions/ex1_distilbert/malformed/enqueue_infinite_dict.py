@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: outputs are right
+# points: 4.5
 # why: a dictionary that has every key and never ends
 class Endless(dict):
     """Has every key; going through it never ends."""

@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: outputs are right
+# points: 4.5
 # why: a tuple in the place of a dictionary
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

@@ -1,6 +1,7 @@
 # check: ex1/profile
 # expect: partly
 # line: the index is returned
+# points: 2.5
 # why: True for an index
 def add_profile(builder, config, network, smallest, usual, largest):
     """Add a profile with these shapes for every input of the network; return its index. ValueError if it is refused."""

@@ -1,6 +1,7 @@
 # check: ex1/benchmark
 # expect: partly
 # line: median, p5 and p95 are of the times
+# points: 4.5
 # why: the best time is called a median
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

@@ -1,6 +1,7 @@
 # check: ex1/benchmark
 # expect: partly
 # line: the device does only what
+# points: 4.5
 # why: allocations and a copy to the device of one's own are on the clock
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

@@ -2,6 +2,7 @@
 # expect: partly
 # line: samples a second are samples by the time
 # line: median, p5 and p95 are of the times
+# points: 0.5
 # why: process_time stands still while the device works
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

@@ -1,6 +1,7 @@
 # check: ex1/benchmark
 # expect: partly
 # line: the batches are timed in turn
+# points: 4.5
 # why: the first batch is timed again and again
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

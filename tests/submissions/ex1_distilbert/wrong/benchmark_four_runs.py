@@ -1,6 +1,7 @@
 # check: ex1/benchmark
 # expect: partly
 # line: at least 5 runs were timed
+# points: 4.5
 # why: four runs are enough for it where five are asked for
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

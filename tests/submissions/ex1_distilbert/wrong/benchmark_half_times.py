@@ -1,6 +1,7 @@
 # check: ex1/benchmark
 # expect: partly
 # line: samples a second are samples by the time
+# points: 3.75
 # why: half of every time
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

@@ -1,6 +1,7 @@
 # check: ex1/benchmark
 # expect: partly
 # line: median, p5 and p95 are of the times
+# points: 4.5
 # keys: 20
 # why: the mean is called a median
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):

@@ -1,6 +1,7 @@
 # check: ex1/benchmark
 # expect: partly
 # line: at least 5 runs were timed
+# points: 0.5
 # why: one round over the batches
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

@@ -1,6 +1,7 @@
 # check: ex1/benchmark
 # expect: partly
 # line: samples a second are samples by the time
+# points: 4.25
 # why: full batches by the median in the place of samples by the time
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

@@ -1,6 +1,7 @@
 # check: ex1/benchmark
 # expect: partly
 # line: samples a second are samples by the time
+# points: 4.25
 # why: batches a second are called samples a second
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

@@ -1,6 +1,7 @@
 # check: ex1/benchmark
 # expect: partly
 # line: at least 5 runs were timed
+# points: 0.5
 # why: five timed runs whatever the budget is: the rest of the time is slept away between them
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     for batch in batches:

@@ -1,6 +1,7 @@
 # check: ex1/benchmark
 # expect: partly
 # line: samples are the rows that were really processed
+# points: 4.25
 # why: tokens are counted where rows are asked for
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

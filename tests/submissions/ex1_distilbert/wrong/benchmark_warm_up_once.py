@@ -1,6 +1,7 @@
 # check: ex1/benchmark
 # expect: partly
 # line: each shape, also the smaller last batch, is warmed up
+# points: 4
 # why: one warm-up for each shape where two are asked for
 def fair_benchmark(run, batches, seconds=BENCH_SECONDS):
     """Time `run` on whole batches, host to host; see above for what is returned."""

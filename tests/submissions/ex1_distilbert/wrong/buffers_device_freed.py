@@ -1,6 +1,7 @@
 # check: ex1/buffers
 # expect: partly
 # line: device memory is as large
+# points: 3
 # why: only the address is kept, and the allocation is freed at once
 def allocate_buffers(engine, context):
     """A Buffer for every tensor of the engine, by name, large enough for the profile's maximum."""

@@ -1,6 +1,7 @@
 # check: ex1/buffers
 # expect: partly
 # line: device memory is as large
+# points: 3
 # why: elements where bytes are asked for
 def allocate_buffers(engine, context):
     """A Buffer for every tensor of the engine, by name, large enough for the profile's maximum."""

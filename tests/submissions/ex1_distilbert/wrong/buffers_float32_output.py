@@ -1,6 +1,7 @@
 # check: ex1/buffers
 # expect: partly
 # line: each host array has the element type
+# points: 3.5
 # why: every output is taken for FP32
 def allocate_buffers(engine, context):
     """A Buffer for every tensor of the engine, by name, large enough for the profile's maximum."""

@@ -1,6 +1,7 @@
 # check: ex1/buffers
 # expect: partly
 # line: each host array has the element type
+# points: 2.5
 # why: int32 for every tensor
 def allocate_buffers(engine, context):
     """A Buffer for every tensor of the engine, by name, large enough for the profile's maximum."""

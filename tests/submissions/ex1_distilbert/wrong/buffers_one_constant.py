@@ -1,6 +1,7 @@
 # check: ex1/buffers
 # expect: partly
 # line: device memory is as large as
+# points: 3
 # why: every buffer has three million elements, whatever the profile says
 def allocate_buffers(engine, context):
     buffers = {}

@@ -1,6 +1,7 @@
 # check: ex1/buffers
 # expect: partly
 # line: each holds the profile's largest shape
+# points: 3
 # why: one element short
 def allocate_buffers(engine, context):
     """A Buffer for every tensor of the engine, by name, large enough for the profile's maximum."""

@@ -1,6 +1,7 @@
 # check: ex1/buffers
 # expect: partly
 # line: all host memory is pinned
+# points: 3
 # keys: 20
 # why: np.empty is pageable memory
 def allocate_buffers(engine, context):

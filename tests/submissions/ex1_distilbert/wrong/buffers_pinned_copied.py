@@ -1,6 +1,7 @@
 # check: ex1/buffers
 # expect: partly
 # line: all host memory is pinned
+# points: 3
 # why: a copy of pinned memory is pageable
 def allocate_buffers(engine, context):
     """A Buffer for every tensor of the engine, by name, large enough for the profile's maximum."""

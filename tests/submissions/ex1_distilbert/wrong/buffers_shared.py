@@ -1,6 +1,8 @@
 # check: ex1/buffers
 # expect: partly
+# line: all host memory is pinned, each tensor's its own
 # line: device memory
+# points: 2
 # why: tensors of equal size share one allocation
 def allocate_buffers(engine, context):
     """A Buffer for every tensor of the engine, by name, large enough for the profile's maximum."""

@@ -1,6 +1,7 @@
 # check: ex1/build
 # expect: partly
 # line: a build that fails raises a
+# points: 3.5
 # why: 0 is returned in the place of an error
 def build_plan(builder, network, config, path, workspace=4 << 30):
     """Build and write the plan; return its number of bytes. RuntimeError, and the old file untouched, if it fails."""

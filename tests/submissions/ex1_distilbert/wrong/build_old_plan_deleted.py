@@ -1,6 +1,7 @@
 # check: ex1/build
 # expect: partly
 # line: and leaves the last good plan alone
+# points: 3.5
 # why: the old file is deleted first
 def build_plan(builder, network, config, path, workspace=4 << 30):
     """Build and write the plan; return its number of bytes. RuntimeError, and the old file untouched, if it fails."""

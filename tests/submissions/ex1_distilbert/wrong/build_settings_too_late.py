@@ -2,6 +2,7 @@
 # expect: partly
 # line: the workspace limit is the one that was asked for
 # line: TF32 is off
+# points: 2
 # why: the settings come behind the build
 def build_plan(builder, network, config, path, workspace=4 << 30):
     plan = builder.build_serialized_network(network, config)

@@ -1,6 +1,7 @@
 # check: ex1/build
 # expect: partly
 # line: TF32 is off
+# points: 3
 # keys: 20
 # whole: yes
 # why: TF32 stays on

@@ -1,6 +1,7 @@
 # check: ex1/build
 # expect: partly
 # line: TF32 is off
+# points: 3
 # why: set_flag where clear_flag is asked for
 def build_plan(builder, network, config, path, workspace=4 << 30):
     """Build and write the plan; return its number of bytes. RuntimeError, and the old file untouched, if it fails."""

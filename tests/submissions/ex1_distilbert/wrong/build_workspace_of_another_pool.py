@@ -1,6 +1,7 @@
 # check: ex1/build
 # expect: partly
 # line: the workspace limit is the one that was asked for
+# points: 3
 # why: another pool is limited
 def build_plan(builder, network, config, path, workspace=4 << 30):
     """Build and write the plan; return its number of bytes. RuntimeError, and the old file untouched, if it fails."""

@@ -2,6 +2,7 @@
 # expect: partly
 # line: all copies are asynchronous
 # line: one synchronisation for each batch
+# points: 5
 # why: blocking copies to the device
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: nothing is made anew for each call
+# points: 5.5
 # why: a second plan is loaded for every call
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: one synchronisation for each batch, after all its work was enqueued, and one execution
+# points: 5
 # why: every batch is executed twice
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

@@ -2,6 +2,7 @@
 # expect: partly
 # line: all copies are asynchronous
 # line: outputs are right
+# points: 4.5
 # why: the array is written into pinned memory after the copy was enqueued from it
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: nothing is made anew for each call
+# points: 5.5
 # why: device memory for every call, which is never freed
 KEPT = []
 

@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: nothing is made anew for each call
+# points: 5.5
 # why: the batch's own device memory is used and kept for ever
 KEPT = []
 

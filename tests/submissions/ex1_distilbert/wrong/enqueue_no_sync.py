@@ -2,6 +2,7 @@
 # expect: partly
 # line: one synchronisation for each batch
 # line: outputs are right
+# points: 3.5
 # keys: 20
 # whole: yes
 # why: nothing waits: results are read before they are there

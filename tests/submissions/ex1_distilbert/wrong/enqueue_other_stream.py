@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: outputs are right
+# points: 3.5
 # why: the execution runs on a stream that nobody waits for and that waits for nothing
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

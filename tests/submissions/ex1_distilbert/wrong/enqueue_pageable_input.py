@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: all copies are asynchronous
+# points: 5
 # why: the caller's pageable arrays are copied from
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: outputs are right
+# points: 2.5
 # why: the shape of the first call is kept for all later ones
 FIRST = {}
 

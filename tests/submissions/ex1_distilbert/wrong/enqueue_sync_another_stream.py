@@ -2,6 +2,7 @@
 # expect: partly
 # line: outputs are right
 # line: one synchronisation for each batch
+# points: 3.5
 # why: another stream is waited for
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: one synchronisation for each batch
+# points: 5
 # why: a wait behind each tensor, and one for the execution
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

@@ -2,6 +2,7 @@
 # expect: partly
 # line: one synchronisation for each batch
 # line: outputs are right
+# points: 3.5
 # why: the wait stands before the copies back
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

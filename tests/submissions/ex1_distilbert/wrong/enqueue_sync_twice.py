@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: one synchronisation for each batch
+# points: 5
 # why: a wait between execution and copies back, and one at the end
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

@@ -1,6 +1,7 @@
 # check: ex1/enqueue
 # expect: partly
 # line: a batch outside the profile raises a ValueError
+# points: 5
 # why: RuntimeError where ValueError is asked for
 def enqueue(context, buffers, stream, inputs):
     """Run one batch: NumPy arrays by input name -> NumPy arrays by output name. ValueError if a shape is refused."""

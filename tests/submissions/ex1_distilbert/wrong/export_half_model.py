@@ -1,6 +1,7 @@
 # check: ex1/export
 # expect: partly
 # line: the graph computes what PyTorch computes
+# points: 3
 # why: the model is turned to FP16 before it is exported
 def export_onnx(model, path):
     """Write `model` to the ONNX file `path`: input_ids, attention_mask -> logits, batch and sequence dynamic."""

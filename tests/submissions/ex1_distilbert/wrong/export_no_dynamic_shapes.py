@@ -1,6 +1,7 @@
 # check: ex1/export
 # expect: partly
 # line: batch and sequence of both inputs are dynamic
+# points: 1.5
 # why: dynamic_shapes is left out
 def export_onnx(model, path):
     """Write `model` to the ONNX file `path`: input_ids, attention_mask -> logits, batch and sequence dynamic."""

@@ -1,6 +1,7 @@
 # check: ex1/export
 # expect: partly
 # line: the graph computes what PyTorch computes
+# points: 3
 # why: one tensor for both inputs: the exporter takes them for one
 def export_onnx(model, path):
     """Write `model` to the ONNX file `path`: input_ids, attention_mask -> logits, batch and sequence dynamic."""

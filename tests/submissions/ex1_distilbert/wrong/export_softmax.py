@@ -1,6 +1,7 @@
 # check: ex1/export
 # expect: partly
 # line: the graph computes what PyTorch computes
+# points: 3
 # why: probabilities instead of logits
 class Probabilities(torch.nn.Module):
     def __init__(self, model):

@@ -1,6 +1,7 @@
 # check: ex1/export
 # expect: partly
 # line: int64 inputs input_ids and attention_mask
+# points: 0.5
 # why: the attention mask is not an input
 def export_onnx(model, path):
     """Write `model` to the ONNX file `path`: input_ids, attention_mask -> logits, batch and sequence dynamic."""

@@ -1,6 +1,7 @@
 # check: ex1/fp16
 # expect: partly
 # line: weights and activations
+# points: 0.5
 # why: precision.to_fp16, and then every product between two casts in FP32
 def to_fp16(source, target):
     """Write an FP16 twin of the ONNX file `source` to `target`: weights and activations FP16, integer inputs as they are."""

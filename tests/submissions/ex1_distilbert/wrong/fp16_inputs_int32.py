@@ -1,6 +1,7 @@
 # check: ex1/fp16
 # expect: partly
 # line: int64 inputs and the outputs keep their names, in one file
+# points: 1
 # why: the inputs become int32
 def to_fp16(source, target):
     """Write an FP16 twin of the ONNX file `source` to `target`: weights and activations FP16, integer inputs as they are."""

@@ -1,6 +1,7 @@
 # check: ex1/fp16
 # expect: partly
 # line: finite
+# points: 2.5
 # why: minus infinity becomes FP16's infinity, and a row of padding becomes NaN
 FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 

@@ -1,6 +1,7 @@
 # check: ex1/fp16
 # expect: partly
 # line: finite
+# points: 2.5
 # why: the mask becomes -65504: with a score added to it, it is infinite
 def to_fp16(source, target):
     """Write an FP16 twin of the ONNX file `source` to `target`: weights and activations FP16, integer inputs as they are."""

@@ -1,6 +1,7 @@
 # check: ex1/fp16
 # expect: partly
 # line: the same answers
+# points: 1.5
 # why: every weight is clamped to half
 def to_fp16(source, target):
     """Write an FP16 twin of the ONNX file `source` to `target`: weights and activations FP16, integer inputs as they are."""

@@ -1,6 +1,7 @@
 # check: ex1/fp16
 # expect: partly
 # line: weights and activations
+# points: 0.5
 # why: weights are stored in FP16 and cast back: all arithmetic stays FP32
 def to_fp16(source, target):
     proto = onnx.load(str(source))

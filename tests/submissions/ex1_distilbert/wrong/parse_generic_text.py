@@ -1,6 +1,7 @@
 # check: ex1/parse
 # expect: partly
 # line: the error says what the parser said first
+# points: 2.25
 # why: the parser's words are not in the error
 def parse_network(builder, onnx_path, logger):
     """The network in the ONNX file. Raises RuntimeError with the parser's first error."""

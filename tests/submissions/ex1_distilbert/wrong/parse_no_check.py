@@ -1,6 +1,7 @@
 # check: ex1/parse
 # expect: partly
 # line: a file that is cut off raises an error
+# points: 1
 # keys: 20
 # why: parse's answer is not looked at
 def parse_network(builder, onnx_path, logger):

@@ -1,6 +1,7 @@
 # check: ex1/parse
 # expect: partly
 # line: the error says which file it was
+# points: 2.75
 # why: the name of the file is not in the error
 def parse_network(builder, onnx_path, logger):
     """The network in the ONNX file. Raises RuntimeError with the parser's first error."""

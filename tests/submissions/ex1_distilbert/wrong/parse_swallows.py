@@ -1,6 +1,7 @@
 # check: ex1/parse
 # expect: partly
 # line: a file that is cut off raises an error
+# points: 1
 # why: the failure is printed and the network returned as if nothing had happened
 def parse_network(builder, onnx_path, logger):
     """The network in the ONNX file. Raises RuntimeError with the parser's first error."""

@@ -2,6 +2,7 @@
 # expect: partly
 # line: it reaches from the smallest to the largest shape
 # line: a profile is added
+# points: 1.5
 # why: the notebook's 64 tokens stand in the code
 def add_profile(builder, config, network, smallest, usual, largest):
     """Add a profile with these shapes for every input of the network; return its index. ValueError if it is refused."""

@@ -1,6 +1,7 @@
 # check: ex1/profile
 # expect: partly
 # line: it is made for the usual shape
+# points: 2.5
 # why: the largest shape is given as the usual one
 def add_profile(builder, config, network, smallest, usual, largest):
     """Add a profile with these shapes for every input of the network; return its index. ValueError if it is refused."""

@@ -1,6 +1,7 @@
 # check: ex1/profile
 # expect: partly
 # line: it reaches from the smallest to the largest shape
+# points: 2
 # keys: 20
 # why: the largest batch is one too small
 def add_profile(builder, config, network, smallest, usual, largest):

@@ -2,6 +2,7 @@
 # expect: partly
 # line: the index is returned, and a profile that TensorRT refuses
 # line: a profile is added
+# points: 2.5
 # why: -1 is returned to a caller who does not look
 def add_profile(builder, config, network, smallest, usual, largest):
     """Add a profile with these shapes for every input of the network; return its index. ValueError if it is refused."""

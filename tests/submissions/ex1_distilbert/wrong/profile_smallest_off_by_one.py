@@ -1,6 +1,7 @@
 # check: ex1/profile
 # expect: partly
 # line: it reaches from the smallest to the largest shape
+# points: 2
 # why: the smallest batch is one too large
 def add_profile(builder, config, network, smallest, usual, largest):
     """Add a profile with these shapes for every input of the network; return its index. ValueError if it is refused."""

@@ -2,6 +2,7 @@
 # expect: partly
 # line: the index is returned, and a profile that TensorRT refuses
 # line: a profile is added
+# points: 2.5
 # why: RuntimeError where ValueError is asked for
 def add_profile(builder, config, network, smallest, usual, largest):
     """Add a profile with these shapes for every input of the network; return its index. ValueError if it is refused."""
