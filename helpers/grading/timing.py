@@ -36,13 +36,19 @@ def main(arguments: Sequence[str] = ()) -> int:
         for cell in graded.cells.values():
             in_grader.setdefault(cell.check, []).append(cell.seconds)
         print(f"turn {turn + 1}: a submission took {graded.seconds:.1f} s", flush=True)
-    print(f"{'median seconds':16} in the notebook   in the grader, with its twin")
-    for name, seconds in in_grader.items():
-        print(f"{name:16} {statistics.median(in_notebook[name]):15.2f}   {statistics.median(seconds):13.2f}")
-    print(f"one submission: median {statistics.median(whole):.1f} s of {len(whole)} on {os.cpu_count()} cores")
+    print(table(in_notebook, in_grader, whole))
     if options.json:
         _write(options.json, in_notebook, in_grader, whole)
     return 0
+
+
+def table(in_notebook: dict[str, list[float]], in_grader: dict[str, list[float]], whole: list[float]) -> str:
+    """A row a check with its median seconds, and a line on whole submissions."""
+    lines = [f"{'median seconds':16} in the notebook   in the grader, with its twin"]
+    for name, seconds in in_grader.items():
+        lines.append(f"{name:16} {statistics.median(in_notebook[name]):15.2f}   {statistics.median(seconds):13.2f}")
+    lines.append(f"one submission: median {statistics.median(whole):.1f} s of {len(whole)} on {os.cpu_count()} cores")
+    return "\n".join(lines)
 
 
 def _in_a_kernel(notebook: dict[str, Any]) -> dict[str, float]:
