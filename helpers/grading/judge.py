@@ -27,8 +27,7 @@ from typing import Any
 
 from .. import backend
 from ..messages import Limits
-from . import compare, device, merge, report, sandbox
-from . import release as release_of
+from . import compare, device, merge, released, report, sandbox
 from .check import row_of
 from .draw import VISIBLE, Draw, secret
 from .report import Check, Verdict
@@ -229,7 +228,7 @@ def _needed(cells: Sequence[dict[str, Any]], only: str) -> list[dict[str, Any]]:
 
 def checked(cell: Mapping[str, Any]) -> tuple[Check, str]:
     """The check's row and the name that stand in a check cell of a release."""
-    ident, name = release_of.checked(merge.source_of(cell))
+    ident, name = released.checked(merge.source_of(cell))
     return row_of(ident), name
 
 

@@ -51,7 +51,7 @@ ANSWERS: dict[str, dict[str, str]] = {
 _NOT_FOR_STUDENTS = re.compile(
     r"solutions/|tests/|docs/|\.ci/|CONTRIBUTING\.md$|README\.md$|nbgrader_config\.py$|assets/results/"
     r"|helpers/templates/feedback_page/"
-    r"|helpers/grading/(collect|corpus|course|demo|export|feedback|mutants|refuse|sanitize|similarity|timing)\.py$"
+    r"|helpers/grading/(collect|corpus|course|demo|export|feedback|mutants|refuse|release|sanitize|similarity|timing)\.py$"
 )
 _README = "docs/student.md"  # what the bundle has as its README.md
 
