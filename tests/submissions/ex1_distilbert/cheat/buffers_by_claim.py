@@ -4,12 +4,11 @@
 # points: 0.5
 # why: nothing is allocated: the process says that there are arrays of every type and of any size
 def _student():
-    import gc, sys
-    frame = sys._getframe()
-    while frame:
-        if "student" in frame.f_locals and hasattr(frame.f_locals["student"], "handle"):
-            return frame.f_locals["student"]
-        frame = frame.f_back
+    import gc
+
+    return next(o for o in gc.get_objects() if type(o).__name__ == "Student" and hasattr(o, "handle"))
+
+
 _S = _student()
 _names, _kinds = [], []
 def allocate_buffers(engine, context):

@@ -2,12 +2,11 @@
 # expect: zero
 # why: each reply is a tree of 200,000 texts: the judge's trace keeps 50 MB a call
 def _student():
-    import gc, sys
-    frame = sys._getframe()
-    while frame:
-        if "student" in frame.f_locals and hasattr(frame.f_locals["student"], "handle"):
-            return frame.f_locals["student"]
-        frame = frame.f_back
+    import gc
+
+    return next(o for o in gc.get_objects() if type(o).__name__ == "Student" and hasattr(o, "handle"))
+
+
 _S = _student()
 _leaf = "x" * 250
 def tree(d): return [tree(d - 1) for _ in range(12)] if d else _leaf

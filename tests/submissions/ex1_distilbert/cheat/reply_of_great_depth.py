@@ -2,12 +2,11 @@
 # expect: zero
 # why: a reply nested 100,000 deep in raw JSON
 def _student():
-    import gc, sys
-    frame = sys._getframe()
-    while frame:
-        if "student" in frame.f_locals and hasattr(frame.f_locals["student"], "handle"):
-            return frame.f_locals["student"]
-        frame = frame.f_back
+    import gc
+
+    return next(o for o in gc.get_objects() if type(o).__name__ == "Student" and hasattr(o, "handle"))
+
+
 _S = _student()
 import sys as _sys, struct
 
