@@ -12,3 +12,7 @@ _handle = _S.handle
 def handle(message):
     return ["ok", [{"output_type": np.array([1, 2])}], True] if message[0] in ("cell", "stand_in") else _handle(message)
 _S.handle = handle
+
+
+def export_onnx(model, path):
+    pass
