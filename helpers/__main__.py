@@ -142,6 +142,8 @@ def _lab(options: argparse.Namespace) -> int:
     from helpers.grading.check import overview
 
     print(overview(folder))
+    if hasattr(os, "geteuid") and os.geteuid() == 0 and "--allow-root" not in options.rest:
+        print("JupyterLab does not start as root. If you mean it: make lab ARGS=--allow-root")
     _share_cores()
     first = next(iter(sorted(folder.glob("*/ex*.ipynb"))), None)
     start = ["--LabApp.default_url=/lab/tree/{}".format(first.relative_to(folder).as_posix())] if first else []

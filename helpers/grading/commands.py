@@ -165,14 +165,22 @@ def _notebook(options: argparse.Namespace) -> int:
 
 
 def _assignment_of(file: Path) -> str:
-    """The assignment that a notebook file says it is, else its own name."""
-    from .released import assignments
+    """The assignment that a notebook file says it is, else its own name; CourseError where neither is released."""
+    from .released import CourseError, assignments
 
     try:
         found = json.loads(file.read_bytes())["metadata"]["course"]["assignment"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         found = ""
-    return found if isinstance(found, str) and found in assignments() else file.stem
+    known = assignments()
+    if isinstance(found, str) and found in known:
+        return found
+    if file.stem in known:
+        return file.stem
+    raise CourseError(
+        f"{file} does not say which assignment it is. Expected a notebook that began as one of {', '.join(known)}, or a"
+        " file of that name"
+    )
 
 
 def _explain(options: argparse.Namespace) -> int:
