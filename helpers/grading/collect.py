@@ -107,17 +107,26 @@ class _File:
 def roster(path: Path) -> list[Person]:
     """The students of a CSV file with nbgrader's columns: id, first_name, last_name, email, lms_user_id.
 
-    Raises CollectError when there is no column `id`.
+    Raises CollectError when it cannot be read, has no column `id`, or has an id that names no folder.
     """
-    with open(path, newline="", encoding="utf-8-sig") as lines:
-        rows = csv.DictReader(lines)
-        if "id" not in (rows.fieldnames or []):
-            raise CollectError(
-                f"{path}: the columns are {rows.fieldnames}, expected id and, as far as known, first_name, last_name, "
-                "email, lms_user_id (the file that nbgrader db student import takes)"
-            )
-        known = Person.__dataclass_fields__
-        return [Person(**{k: (v or "").strip() for k, v in row.items() if k in known}) for row in rows]
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CollectError(f"the roster {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CollectError(f"the roster {path} is no UTF-8 text; in Excel, save it as 'CSV UTF-8'") from None
+    rows = csv.DictReader(text.splitlines())
+    if "id" not in (rows.fieldnames or []):
+        raise CollectError(
+            f"{path}: the columns are {rows.fieldnames}, expected id and, as far as known, first_name, last_name, "
+            "email, lms_user_id (the file that nbgrader db student import takes)"
+        )
+    known = Person.__dataclass_fields__
+    people = [Person(**{k: (v or "").strip() for k, v in row.items() if k in known}) for row in rows]
+    for person in people:
+        if not person.id or "/" in person.id or person.id.startswith("."):
+            raise CollectError(f"{path}: the id {person.id!r} names no folder; expected one for every student")
+    return people
 
 
 def collect(

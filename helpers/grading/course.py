@@ -118,6 +118,8 @@ def key(path: Path | None = None) -> bytes:
     place = place.expanduser().absolute()
     if place.resolve().is_relative_to(ROOT):
         raise CourseError(f"the class key {place} lies in the repository, expected a place outside (COURSE_KEY=FILE)")
+    if place.is_dir():
+        raise CourseError(f"the class key {place} is a folder, expected a file in it (COURSE_KEY=FILE)")
     if not place.exists():
         _make_key(place)
     if os.name != "nt" and stat.S_IMODE(place.stat().st_mode) & 0o077:
@@ -651,6 +653,10 @@ def main(
     except (CourseError, collect.CollectError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        text = "stopped. Whoever has a line above is in the gradebook; the same command grades all again"
+        print(text, file=sys.stderr)
+        return 130
     if as_json:
         found = {"rows": [dataclasses.asdict(row) for row in rows], "unmatched": unmatched}
         print(json.dumps(found, indent=1, ensure_ascii=False))

@@ -71,9 +71,14 @@ def main(assignments: Sequence[str] = (), root: Path = ROOT, bundle: bool = True
         for source in walkthrough.find(root / "solutions", assignments):
             assignment, text = source.parent.name, generate(source)
             pristine = root / "helpers" / "releases" / f"{assignment}.ipynb"  # what grading reads: see released.py
+            before = _text(pristine)
             for target in (root / "notebooks" / assignment / f"{assignment}.ipynb", pristine):
-                state = "unchanged" if target.is_file() and target.read_text(encoding="utf-8") == text else "written"
-                if state == "written":
+                there = _text(target)
+                state = "unchanged" if there == text else "written"
+                if target != pristine and there not in ("", before, text):  # somebody has worked in it
+                    target.replace(target.with_suffix(".old.ipynb"))
+                    state = f"written; the one that was there is {target.stem}.old.ipynb now"
+                if state != "unchanged":
                     with replacing(target) as part:
                         part.write_text(text, encoding="utf-8")
                 print(f"{target.relative_to(root)}: {state}, {describe(text)}")
@@ -85,6 +90,10 @@ def main(assignments: Sequence[str] = (), root: Path = ROOT, bundle: bool = True
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def describe(text: str) -> str:

@@ -293,6 +293,23 @@ def test_files_that_are_no_plain_notebooks(tmp_path: Path, monkeypatch: pytest.M
     assert collect.problem_of(tmp_path / "absent.ipynb").startswith("it cannot be read")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read"),
+        ("id,first_name\nada,Andr\u00e9\n".encode("latin-1"), "no UTF-8"),
+        (b"id\n\n,x\n", "names no folder"),
+        (b"id\na/b\n", "names no folder"),
+    ],
+)
+def test_a_roster_that_cannot_be_used_is_said(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = tmp_path / "roster.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(collect.CollectError, match=said):
+        collect.roster(path)
+
+
 def test_a_roster_is_nbgraders_csv(tmp_path: Path) -> None:
     path = tmp_path / "roster.csv"
     path.write_text("\ufeffid,first_name,last_name,lms_user_id,group\nada, Ada ,Lovelace,1001,x\n", encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -281,3 +282,16 @@ def test_a_dry_run_in_the_bundle_grades_against_the_pristine_release(bundle: Pat
     assert done.returncode == 1 and "there is no file nothing.ipynb" in done.stderr
     done = in_bundle(bundle, "-m", "helpers", "grade", "class", "ex1_distilbert")
     assert done.returncode == 2 and "choose from 'notebook'" in done.stderr
+
+
+def test_a_release_keeps_what_somebody_wrote_in_the_old_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(ROOT / "solutions", tmp_path / "solutions", ignore=shutil.ignore_patterns("build", "*.ipynb"))
+    assert release.main([], tmp_path, bundle=False) == 0
+    notebook = tmp_path / "notebooks" / "ex1_distilbert" / "ex1_distilbert.ipynb"
+    fresh = notebook.read_text("utf-8")
+    notebook.write_text(fresh.replace("raise NotImplementedError()", "return 1"), "utf-8")
+    capsys.readouterr()
+    assert release.main([], tmp_path, bundle=False) == 0
+    assert notebook.read_text("utf-8") == fresh
+    assert "return 1" in notebook.with_suffix(".old.ipynb").read_text("utf-8")
+    assert "ex1_distilbert.old.ipynb now" in capsys.readouterr().out
