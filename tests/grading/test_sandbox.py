@@ -70,8 +70,11 @@ def test_an_answer_that_is_nowhere_is_not_left_out_in_silence(tmp_path):
 def test_no_repository_no_homes_no_processes_no_environment(inside, monkeypatch, tmp_path):
     monkeypatch.setenv("GRADEBOOK_KEY", "secret")
     (tmp_path.parent / "beside.txt").write_text("another submission")
-    paths = [ROOT, ROOT / "solutions", ROOT / "helpers" / "export.py", ROOT / "pyproject.toml"]
-    paths += [tmp_path, tmp_path.parent / "beside.txt", Path.home() / ".bashrc", Path("/etc/shadow"), Path("/var")]
+    # an environment inside the repository has its folder's name in its own path; nothing else of the repository is there
+    within = Path(sys.prefix).is_relative_to(ROOT)
+    paths = [] if within else [ROOT]
+    paths += [path for path in ROOT.iterdir() if not Path(sys.prefix).is_relative_to(path)]
+    paths += [ROOT / "helpers" / "export.py", tmp_path, tmp_path.parent / "beside.txt", Path.home() / ".bashrc", Path("/etc/shadow"), Path("/var")]
     code = f"""
 import json, os, sys
 walked = [os.path.join(d, f) for top in ("/root", "/home", "/tmp", "/etc", "/course") for d, _, files in os.walk(top)
@@ -91,6 +94,7 @@ print(json.dumps([
     assert seen == [] and answers == []
     assert len(processes) <= 2  # the sandbox's first process and this one
     assert "GRADEBOOK_KEY" not in environment and "secret" not in str(environment)
+    told = told.replace(sys.prefix, "") if within else told
     assert str(tmp_path) not in told and str(ROOT) not in told and "secret" not in told
     assert ids == [1000, 1000, 1000] and node == "sandbox" and cwd == "/home/student"
     assert path[0] == "/course" and "" not in path
