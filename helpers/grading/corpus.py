@@ -300,7 +300,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """The figures that a corpus is judged by."""
-    wrong = [o for o in outcomes if o.case.startswith(("wrong/", "blind/wrong"))]
+    wrong = [o for o in outcomes if o.case.startswith(("wrong/", "blind/wrong")) and not o.whole]
     right = [o for o in outcomes if o.expected in ("full", "right")]
     kinds = {kind: sum(o.case.startswith(kind + "/") and not o.whole for o in outcomes) for kind in KINDS}
     return {

@@ -192,7 +192,7 @@ def _judge(mutant: Mutant, answers: Any, folder: str) -> None:
     from .subject import Here
 
     warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
+    logging.disable(logging.CRITICAL)  # what a broken answer provokes is not to be read
     tempfile.tempdir = os.environ["TMPDIR"] = folder
     os.chdir(folder)
     with contextlib.redirect_stdout(io.StringIO()):
