@@ -58,7 +58,7 @@ def _in_a_kernel(notebook: dict[str, Any]) -> dict[str, float]:
     import nbformat
     from nbclient import NotebookClient
 
-    from . import judge, merge
+    from . import judge, merge, released
 
     cells = nbformat.from_dict(notebook)
     taken: dict[str, float] = {}
@@ -68,8 +68,8 @@ def _in_a_kernel(notebook: dict[str, Any]) -> dict[str, float]:
         started[cell_index] = time.perf_counter()
 
     def end(cell: Any, cell_index: int, execute_reply: Any) -> None:
-        if merge.is_check(cell):
-            taken[judge.checked(cell)[0].id] = time.perf_counter() - started[cell_index]
+        if ident := released.checked(merge.source_of(cell))[0]:
+            taken[ident] = time.perf_counter() - started[cell_index]
 
     environment = {**os.environ, "BENCH_SECONDS": "0.05", "COURSE_PROGRESS": "off", "OMP_WAIT_POLICY": "PASSIVE"}
     environment["PYTHONPATH"] = os.pathsep.join(p for p in (str(judge.ROOT), os.environ.get("PYTHONPATH", "")) if p)
