@@ -66,22 +66,102 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, max_batch: int = 12
     """
     import torch
 
-    target = Path(path)
     _check_model(model, torch)
     _check_limits(model, max_batch, max_length)
+    example = _example(model, torch)
+    module = _with_one_output(model, example, torch)
+    return _export(module, example, Path(path), type(model).__name__, max_batch, (2, max_length), sequence_logits=False)
+
+
+def export_decoder(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    last_step: bool = False,
+    max_batch: int = 64,
+    max_length: int | None = None,
+) -> Path:
+    """Export a GPT-2 without a cache: whole sequences in, logits out, one ONNX file.
+
+    The graph takes `input_ids` and `attention_mask`, both int64 `[batch, sequence]`, and gives `logits`
+    `[batch, sequence, vocabulary]` in the model's dtype. Positions are counted from the mask inside the graph, so
+    that a prompt that is padded on the left has position 0 at its first token, as `generate` has it.
+
+    Args:
+        model: a `GPT2LMHeadModel`, or another causal language model with learned positions that takes
+            `position_ids` and `logits_to_keep`; in evaluation mode, with eager attention.
+        path: file to write. It appears only when the export has succeeded; until then an old file stays.
+        last_step: only the logits of the last position, `[batch, vocabulary]`. They are cut out before the
+            last matrix product, which then is done for one position instead of all.
+        max_batch: the largest batch that the graph must accept, at least 2.
+        max_length: the longest sequence in tokens, at least 2; None takes the model's position table.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ExportError: model, limits or path do not fit, the exporter failed, or an axis came out fixed.
+    """
+    import torch
+
+    _check_model(model, torch)
+    table = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+    longest = max_length if max_length is not None else table
+    _check_limits(model, max_batch, longest)  # type: ignore[arg-type] # None is refused there
+    example = _example(model, torch)
+
+    class Decoder(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)
+            logits = self.model(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                position_ids=positions,
+                use_cache=False,
+                logits_to_keep=1 if last_step else 0,
+            ).logits
+            return logits[:, -1] if last_step else logits
+
+    module = Decoder().eval()
+    try:
+        with torch.inference_mode():
+            module(**example)
+    except (TypeError, AttributeError) as error:
+        raise ExportError(
+            f"{type(model).__name__} cannot be called as a decoder: {error}. Expected a causal language model that takes "
+            "position_ids and logits_to_keep and returns an object with .logits, such as GPT2LMHeadModel."
+        ) from error
+    name = type(model).__name__ + ("LastStep" if last_step else "")
+    return _export(module, example, Path(path), name, max_batch, (1, longest), sequence_logits=not last_step)
+
+
+def _example(model: Any, torch: Any) -> dict[str, Any]:
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    return {name: torch.ones(_EXAMPLE, dtype=torch.int64, device=device) for name in INPUTS}
+
+
+def _export(
+    module: Any,
+    example: dict[str, Any],
+    target: Path,
+    name: str,
+    max_batch: int,
+    lengths: tuple[int, Any],
+    sequence_logits: bool,
+) -> Path:
+    """Write `module` with a dynamic batch and sequence axis, and check the file."""
+    import torch
+
     if target.is_dir():
         raise ExportError(f"{target} is a folder. Expected a file to write, for example {target / 'model.onnx'}.")
-
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    example = {
-        INPUTS[0]: torch.ones(_EXAMPLE, dtype=torch.int64, device=device),
-        INPUTS[1]: torch.ones(_EXAMPLE, dtype=torch.int64, device=device),
-    }
     axes = {
         0: torch.export.Dim("batch", min=1, max=max_batch),
-        1: torch.export.Dim("sequence", min=2, max=max_length),
+        1: torch.export.Dim("sequence", min=lengths[0], max=lengths[1]),
     }
-    module = _with_one_output(model, example, torch)
     try:
         with replacing(target) as part:
             with _quiet(), torch.no_grad():
@@ -98,7 +178,7 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, max_batch: int = 12
                     external_data=False,
                     verbose=False,
                 )
-            _finish(part, name=type(model).__name__)
+            _finish(part, name, sequence_logits)
     except OSError as error:
         raise ExportError(
             f"Cannot write {target}: {error.strerror or error}. Expected a folder that can be written; "
@@ -109,7 +189,7 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, max_batch: int = 12
     except Exception as error:  # the exporter raises many types, all of which mean the same here
         first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ExportError(
-            f"PyTorch's exporter could not turn {type(model).__name__} into ONNX: {first.strip()} Expected a "
+            f"PyTorch's exporter could not turn {name} into ONNX: {first.strip()} Expected a "
             "forward pass without data-dependent branches or Python integers taken from shapes; the "
             "exception that caused this one names the line."
         ) from error
@@ -241,7 +321,7 @@ def _with_one_output(model: Any, example: dict[str, Any], torch: Any) -> Any:
     return LogitsOnly().eval()
 
 
-def _finish(path: Path, name: str) -> None:
+def _finish(path: Path, name: str, sequence_logits: bool) -> None:
     """Name the graph, drop the exporter's notes, and check the file as a stranger would."""
     import onnx
 
@@ -262,7 +342,7 @@ def _finish(path: Path, name: str) -> None:
                 f"The exported graph has {sorted(values)} where {sorted(names)} was expected. An input that "
                 "the model never reads is dropped by the exporter; check the model's forward pass."
             )
-    for key, dynamic in ((INPUTS[0], (0, 1)), (INPUTS[1], (0, 1)), (OUTPUT, (0,))):
+    for key, dynamic in ((INPUTS[0], (0, 1)), (INPUTS[1], (0, 1)), (OUTPUT, (0, 1) if sequence_logits else (0,))):
         dims = (graph_inputs.get(key) or graph_outputs[key]).type.tensor_type.shape.dim
         fixed = [axis for axis in dynamic if not dims[axis].dim_param]
         if fixed:
