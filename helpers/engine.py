@@ -14,6 +14,7 @@ import importlib
 import operator
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -247,6 +248,35 @@ def plan_name(stem: str, target: str | Sequence[str] | None = None) -> str:
     names = _targets(trt, target)
     where = "-".join(name.lower() for name in names) if names else _default_target(trt)
     return f"{stem}.{flavour}-{trt.__version__}.{where}.plan"
+
+
+def trtexec_command(
+    onnx_path: str | os.PathLike[str],
+    plan_path: str | os.PathLike[str],
+    profiles: Profile | Sequence[Profile],
+    *,
+    workspace: int = 4 << 30,
+    executable: str = "trtexec",
+) -> str:
+    """The command line that builds the same plan as `build` with the same arguments.
+
+    TensorRT's archive and OS packages bring `trtexec`, its wheels do not; TensorRT-RTX calls its own `tensorrt_rtx`. The
+    shapes are written as both expect them, `name:16x32`; `--stronglyTyped` is TensorRT 10's, and without meaning from 11
+    on, where nothing else is left. The command was not run here: there is no trtexec in any wheel.
+
+    Raises:
+        EngineError: the profiles are malformed.
+    """
+    wanted = _as_profiles(profiles)
+    words = [executable, f"--onnx={os.fspath(onnx_path)}", f"--saveEngine={os.fspath(plan_path)}"]
+    for index, profile in enumerate(wanted):
+        if len(wanted) > 1:
+            words.append(f"--profile={index}")
+        for place, option in enumerate(("--minShapes", "--optShapes", "--maxShapes")):
+            shapes = ",".join(f"{name}:{'x'.join(map(str, three[place]))}" for name, three in profile.items())
+            words.append(f"{option}={shapes}")
+    words += [f"--memPoolSize=workspace:{workspace / 2**20:g}M", "--noTF32", "--stronglyTyped"]
+    return shlex.join(words)
 
 
 def _tensorrt() -> ModuleType:

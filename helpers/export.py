@@ -132,8 +132,8 @@ def export_decoder(
             module(**example)
     except (TypeError, AttributeError) as error:
         raise ExportError(
-            f"{type(model).__name__} cannot be called as a decoder: {error}. Expected a causal language model that takes "
-            "position_ids and logits_to_keep and returns an object with .logits, such as GPT2LMHeadModel."
+            f"{type(model).__name__} cannot be called as a decoder: {error}. Expected a causal language model that "
+            "takes position_ids and logits_to_keep and returns an object with .logits, such as GPT2LMHeadModel."
         ) from error
     name = type(model).__name__ + ("LastStep" if last_step else "")
     return _export(module, example, Path(path), name, max_batch, (1, longest), sequence_logits=not last_step)
