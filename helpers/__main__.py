@@ -170,9 +170,9 @@ def _module(name: str, arguments: list[str]) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from helpers import benchmark
+    from helpers import bench
 
-    return benchmark.main(options.rest)
+    return bench.main(options.rest)
 
 
 def _overhead(options: argparse.Namespace) -> int:

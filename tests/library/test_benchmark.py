@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers import benchmark
+from helpers import bench, benchmark
+from helpers.bench import classify
 from helpers.benchmark import BenchmarkError, Candidate, Measurement
 
 
@@ -244,7 +245,7 @@ def test_kernel_only_is_timed_between_events(fp32_onnx, make_batch, simulator, t
     report = engine.build(fp32_onnx, tmp_path / "m.plan", profile, progress=False)
     with runtime.TensorRTRunner(report.path) as runner:
         found = benchmark.compare(
-            benchmark._tensorrt("TensorRT's API FP32", runner, simulator.engine), [make_batch(8, 16)], seconds=0.01
+            classify._tensorrt("TensorRT's API FP32", runner, simulator.engine), [make_batch(8, 16)], seconds=0.01
         )
     assert [item.kind for item in found] == ["end-to-end", "kernel-only"]
     assert {item.engine for item in found} == {simulator.engine}
@@ -257,7 +258,7 @@ def test_kernel_only_is_timed_between_events(fp32_onnx, make_batch, simulator, t
 def test_bench_runs_every_engine_and_writes_what_it_found(tmp_path, simulator, capsys):
     written, drawn = tmp_path / "bench.json", tmp_path / "plots"
     options = ["--batches", "2", "4", "--tokens", "16", "--seconds", "0.005", "--texts", "20"]
-    assert benchmark.main([*options, "--json", str(written), "--plots", str(drawn)]) == 0
+    assert bench.main([*options, "--json", str(written), "--plots", str(drawn)]) == 0
     shown = capsys.readouterr().out
     for text in ("PyTorch FP32", "ONNX Runtime FP32", "TensorRT's API FP32", "TensorRT's API FP16", "kernel-only"):
         assert text in shown
@@ -275,11 +276,11 @@ def test_bench_runs_every_engine_and_writes_what_it_found(tmp_path, simulator, c
 
 @pytest.mark.parametrize("arguments", [["--seconds", "-1"], ["--batches", "0"], ["--tokens", "1"], ["--tokens", "513"]])
 def test_bench_explains_bad_options(arguments, capsys):
-    assert benchmark.main(arguments) == 1
+    assert bench.main(arguments) == 1
     assert capsys.readouterr().err.startswith("bench: ")
 
 
 def test_bench_explains_an_unknown_model(monkeypatch, capsys):
     monkeypatch.setenv("MODEL", "huge")
-    assert benchmark.main([]) == 1
+    assert bench.main([]) == 1
     assert "'huge'" in capsys.readouterr().err

@@ -1,0 +1,32 @@
+"""`python -m helpers bench`: what is measured from the command line.
+
+`bench` alone is `classify`, exercise 1; `bench decode` is exercise 2; `bench --all` is a GPU machine's whole run.
+What is imported belongs to whichever of them was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the benchmarks; 0, or 1 with a sentence on what was wrong."""
+    given = list(arguments or [])
+    if "--all" in given:
+        from helpers.bench import everything
+
+        return int(everything.main(given))
+    if given[:1] == ["decode"]:
+        from helpers.bench import decode
+
+        return decode.main(given[1:])
+    from helpers.bench import classify
+
+    return classify.main(given[1:] if given[:1] == ["classify"] else given)
+
+
+def explained() -> tuple[type[Exception], ...]:
+    """What carries a sentence for the user; anything else is a fault of ours and keeps its traceback."""
+    from helpers import backend, engine, models
+
+    return (ValueError, OSError, backend.BackendUnavailable, engine.EngineError, models.ModelError)
