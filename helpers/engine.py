@@ -260,9 +260,8 @@ def trtexec_command(
 ) -> str:
     """The command line that builds the same plan as `build` with the same arguments.
 
-    TensorRT's archive and OS packages bring `trtexec`, its wheels do not; TensorRT-RTX calls its own `tensorrt_rtx`. The
-    shapes are written as both expect them, `name:16x32`; `--stronglyTyped` is TensorRT 10's, and without meaning from 11
-    on, where nothing else is left. The command was not run here: there is no trtexec in any wheel.
+    TensorRT's archive and OS packages bring `trtexec`; its wheels do not, so this line was never run by our tests.
+    TensorRT-RTX has a tool of its own, `tensorrt_rtx`. `--stronglyTyped` is TensorRT 10's: later, all networks are.
 
     Raises:
         EngineError: the profiles are malformed.

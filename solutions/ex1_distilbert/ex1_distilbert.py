@@ -96,10 +96,10 @@ import numpy as np
 import onnx
 import pandas as pd
 import torch
-from IPython.display import Markdown, display
 
 from helpers import backend, benchmark, data, environment, models, plots, precision
 from helpers.grading import check, hint, progress
+from helpers.notebook import CALCULATED, EXACT, RECORDED, TIMED, caption, draw, mib, show
 from helpers.predict import predict, reveal
 
 active = backend.activate()  # from here on `import tensorrt` works on every machine
@@ -110,52 +110,9 @@ import pycuda.driver as cuda
 import tensorrt as trt
 
 # %% tags=["glue-labels"]
-EXACT = "exact here"
-TIMED = "this machine's time"
-RECORDED = "recorded on a GPU"
 BENCH_SECONDS = benchmark.seconds_per_point()  # time for one point of a benchmark
 WORK = Path("build")
 WORK.mkdir(exist_ok=True)
-
-
-def caption(cell, label, text):
-    """Say what the next table or picture is, and which kind of figures it shows."""
-    display(Markdown(f"**[{cell}]** *{label}*: {text}"))
-
-
-def show(rows, columns=None):
-    """Show a table: large numbers without decimals, small ones with three digits, nothing for what is missing."""
-
-    def text(value):
-        if isinstance(value, (int, np.integer)):
-            return f"{value:,}"
-        if not isinstance(value, (float, np.floating)):
-            return value
-        if np.isnan(value):
-            return ""
-        return (
-            f"{value:,.0f}"
-            if abs(value) >= 100
-            else f"{value:.4g}"
-            if abs(value) >= 1e-3
-            else f"{value:.1e}"
-        )
-
-    frame = pd.DataFrame(rows, columns=columns)
-    words = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
-    left = {name: [{"selector": "td, th", "props": "text-align: left"}] for name in words}
-    display(frame.style.format(text).set_table_styles(left).hide(axis="index"))
-
-
-def draw(figure, alt):
-    """Show a figure; `alt` says in a sentence what it shows and stays with the image."""
-    display(figure, metadata={"image/png": {"alt": alt}})
-    plt.close(figure)
-
-
-def mib(nbytes):
-    return f"{nbytes / 2**20:,.2f} MiB"
-
 
 # %% [markdown] tags=["early-read-text"]
 """
@@ -263,7 +220,7 @@ TARGET = 3_000  # samples a second of one optimised T4
 average = INQUIRIES_A_DAY / 86_400
 peak = average * PEAK_FACTOR
 fleet = 3 * TARGET * UTILISATION
-caption("capacity", "calculated", "what the scenario says, and what it leaves out.")
+caption("capacity", CALCULATED, "what the scenario says, and what it leaves out.")
 show(
     [
         ("inquiries a second, average", f"{average:.2f}"),
@@ -309,7 +266,7 @@ ceilings = pd.DataFrame(
 )
 caption(
     "ceilings",
-    "calculated",
+    CALCULATED,
     "what a T4 could do at most with full-size DistilBERT, at its data sheet's peak.",
 )
 show(ceilings)
@@ -1679,7 +1636,7 @@ show(
 BASELINE = 900  # samples a second of the scenario's T4, from [capacity]
 caption(
     "break-even",
-    "calculated",
+    CALCULATED,
     f"samples until a build has paid for itself. The first build time is *{TIMED}*; a baseline of {BASELINE} samples/s "
     "and the speed-ups are assumptions, none of them measured here.",
 )
