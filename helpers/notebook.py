@@ -46,7 +46,8 @@ def cell(value: Any) -> Any:
         return value
     if np.isnan(value) or not value:
         return "" if value else "0"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}" if abs(value) >= 1e-3 else f"{value:.1e}"
+    number = float(value)
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.4g}" if abs(number) >= 1e-3 else f"{number:.1e}"
 
 
 def draw(figure: Any, alt: str) -> None:

@@ -11,6 +11,8 @@ The text notebook's cell tags say what a cell is. From them come nbgrader's meta
 | `question-N` | locked text |
 | `answer-N` | the student's text, marked by hand; its points stand in the marking guide |
 | `guide-N` | marking guide, left out |
+
+Another notebook in the assignment's folder is not graded and comes along as it is (`companion`).
 """
 
 from __future__ import annotations
@@ -53,6 +55,10 @@ _NOT_FOR_STUDENTS = re.compile(
     r"|helpers/templates/feedback_page/"
     r"|helpers/grading/(collect|corpus|course|demo|export|feedback|mutants|refuse|release|sanitize|similarity|timing)\.py$"
 )
+_KERNEL = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 _README = "docs/student.md"  # what the bundle has as its README.md
 
 
@@ -69,19 +75,22 @@ def main(assignments: Sequence[str] = (), root: Path = ROOT, bundle: bool = True
 
     try:
         for source in walkthrough.find(root / "solutions", assignments):
-            assignment, text = source.parent.name, generate(source)
-            pristine = root / "helpers" / "releases" / f"{assignment}.ipynb"  # what grading reads: see released.py
-            before = _text(pristine)
-            for target in (root / "notebooks" / assignment / f"{assignment}.ipynb", pristine):
-                there = _text(target)
-                state = "unchanged" if there == text else "written"
-                if target != pristine and there not in ("", before, text):  # somebody has worked in it
-                    target.replace(target.with_suffix(".old.ipynb"))
-                    state = f"written; the one that was there is {target.stem}.old.ipynb now"
-                if state != "unchanged":
-                    with replacing(target) as part:
-                        part.write_text(text, encoding="utf-8")
-                print(f"{target.relative_to(root)}: {state}, {describe(text)}")
+            assignment = source.parent.name
+            target = root / "notebooks" / assignment / f"{source.stem}.ipynb"
+            if source.stem == assignment:
+                text = generate(source)
+                pristine = root / "helpers" / "releases" / target.name  # what grading reads: see released.py
+                before = _text(pristine)
+                _write(pristine, text)
+            else:
+                text, before = companion(source), ""
+            there = _text(target)
+            state = "unchanged" if there == text else "written"
+            if there not in ("", before, text):  # somebody has worked in it
+                target.replace(target.with_suffix(".old.ipynb"))
+                state = f"written; the one that was there is {target.stem}.old.ipynb now"
+            _write(target, text)
+            print(f"{target.relative_to(root)}: {state}, {describe(text)}")
         if bundle:
             path = write_bundle(root)
             with zipfile.ZipFile(path) as zipped:
@@ -94,6 +103,12 @@ def main(assignments: Sequence[str] = (), root: Path = ROOT, bundle: bool = True
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _write(path: Path, text: str) -> None:
+    if _text(path) != text:
+        with replacing(path) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def describe(text: str) -> str:
@@ -134,6 +149,32 @@ def generate(source: Path, checks: Mapping[str, Any] | None = None) -> str:
         if "SOLUTION" in cell.source and re.search(r"(BEGIN|END) SOLUTION", cell.source):
             raise ReleaseError(f"{source}: cell {cell.id}: a solution's marker is left after nbgrader's pass")
     return nbformat.writes(released) + "\n"
+
+
+def companion(source: Path) -> str:
+    """The notebook that stands beside an assignment's own and is not graded, as the text of an .ipynb file.
+
+    Raises:
+        ReleaseError: a cell has a tag or a solution that only the graded notebook may have; the message names it.
+    """
+    import jupytext
+    import nbformat
+
+    notebook = nbformat.v4.upgrade(jupytext.read(source))
+    tags = [_tag(number, cell) for number, cell in enumerate(notebook.cells, 1)]
+    cells = []
+    for name, cell in zip(tags, notebook.cells, strict=True):
+        code = cell.cell_type == "code"
+        if tags.count(name) > 1 or _kind(name, code) or name.startswith("guide-"):
+            raise ReleaseError(
+                f"{source}: cell {name}: {source.stem} is not the graded notebook of {source.parent.name}; expected "
+                "tags of its own that begin with none of todo-, check-, free-, question-, answer- and guide-"
+            )
+        _check_region(name, cell, wanted=False)
+        new = (nbformat.v4.new_code_cell if code else nbformat.v4.new_markdown_cell)(cell.source, id=name)
+        new.metadata["tags"] = [name]
+        cells.append(new)
+    return nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata=_KERNEL)) + "\n"
 
 
 def table(assignment: str) -> Mapping[str, Any]:
@@ -203,8 +244,7 @@ def mark(notebook: Any, assignment: str, checks: Mapping[str, Any]) -> Any:
     return nbformat.v4.new_notebook(
         cells=cells,
         metadata={
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
+            **_KERNEL,
             "course": {"assignment": assignment, "answers": ANSWERS.get(assignment, {})},
         },
     )
@@ -361,8 +401,8 @@ def bundled(root: Path = ROOT) -> list[str]:
 
 
 def _notebooks(root: Path) -> Iterator[Path]:
-    for folder in sorted((root / "notebooks").glob("*/")):
-        if (notebook := folder / f"{folder.name}.ipynb").is_file():
+    for source in sorted((root / "solutions").glob("*/*.py")):
+        if (notebook := root / "notebooks" / source.parent.name / f"{source.stem}.ipynb").is_file():
             yield notebook
 
 
