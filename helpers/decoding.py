@@ -273,20 +273,29 @@ class TensorRTStep:
                 self._free()
 
     def _run(self, inputs: dict[str, np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+        self._upload(inputs)
+        self.enqueue()
+        logits = self._download(shape)
+        self.stream.synchronize()
+        return logits.copy()  # the buffer belongs to the next step
+
+    # Three parts, so that a measurement can put events between them.
+
+    def _upload(self, inputs: dict[str, np.ndarray]) -> None:
         for name, array in inputs.items():
             pinned = self._host[name][: array.size]
             pinned[:] = array.reshape(-1)
             self._cuda.memcpy_htod_async(self._device[name], pinned, self.stream)
-        self.enqueue()
+
+    def _download(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Enqueue the copy of what is wanted of the logits; returns where the last step `[B, V]` will be."""
         if len(shape) == 2 or self._copy == "full":
             logits = self._host[self._output][: int(np.prod(shape))].reshape(shape)
             self._cuda.memcpy_dtoh_async(logits, self._device[self._output], self.stream)
-            logits = logits if len(shape) == 2 else logits[:, -1]
-        else:
-            logits = self._host[self._output][: shape[0] * shape[2]].reshape(shape[0], shape[2])
-            self._copy_last(logits, shape)
-        self.stream.synchronize()
-        return logits.copy()  # the buffer belongs to the next step
+            return logits if len(shape) == 2 else logits[:, -1]
+        logits = self._host[self._output][: shape[0] * shape[2]].reshape(shape[0], shape[2])
+        self._copy_last(logits, shape)
+        return logits
 
     def enqueue(self) -> None:
         """Put one execution with the latest shapes on the stream and return at once; for kernel-only timing."""
