@@ -1,6 +1,6 @@
-"""Texts for the classifiers, their token ids, and batches of them.
+"""Texts for the classifiers and prompts for the generators, their token ids, and batches of them.
 
-The small model reads support inquiries kept in `assets/support_inquiries`; with `MODEL=full` the texts are
+The small models read support inquiries kept in `assets/support_inquiries`; with `MODEL=full` the texts are
 film reviews (IMDB) from the Hugging Face hub, or the same inquiries where the hub cannot be reached.
 """
 
@@ -98,20 +98,25 @@ def load_inquiries(split: str = "benchmark", count: int | None = None) -> Texts:
         ValueError: `count` is less than 1 or more than there are.
         ModelError: there is no such file, or it cannot be read.
     """
+    rows = _inquiries(split)
+    count = len(rows) if count is None else count
+    _check_count(count, len(rows))
+    texts, labels, _ = zip(*rows[:count], strict=True)
+    return Texts(texts, labels, INTENTS, f"assets/support_inquiries/{split}.jsonl (generated)")
+
+
+def _inquiries(split: str) -> list[tuple[str, int, str]]:
+    """Read the text, the label and the language of every inquiry of a split."""
     path = INQUIRIES / f"{split}.jsonl"
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        texts = tuple(str(row["text"]) for row in rows)
-        labels = tuple(INTENTS.index(row["intent"]) for row in rows)
+        return [(str(row["text"]), INTENTS.index(row["intent"]), str(row["language"])) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path} cannot be read ({type(error).__name__}: {error}): expected one JSON object a line with "
-            "'text' and 'intent'. Restore it with `git checkout -- assets`, or make it with "
+            "'text', 'intent' and 'language'. Restore it with `git checkout -- assets`, or make it with "
             "`python assets/support_inquiries/generate.py`."
         ) from error
-    count = len(texts) if count is None else count
-    _check_count(count, len(texts))
-    return Texts(texts[:count], labels[:count], INTENTS, f"assets/support_inquiries/{split}.jsonl (generated)")
 
 
 def _reviews(count: int) -> Texts | None:
@@ -156,6 +161,60 @@ def encode(tokenizer: Any, texts: Texts | Sequence[str], max_length: int) -> Enc
         )
     tokens = tokenizer(rows, padding="max_length", truncation=True, max_length=max_length, return_tensors="np")
     return Encoded(tokens["input_ids"].astype(np.int64), tokens["attention_mask"].astype(np.int64))
+
+
+def load_prompts(count: int) -> list[str]:
+    """Load `count` beginnings of English support inquiries, all different, of 2 to 10 words by turns.
+
+    They come from the benchmark's texts, whose phrasings the small generator knows, and are the same in every run.
+
+    Raises:
+        ValueError: `count` is less than 1 or more than there are.
+        ModelError: the file of inquiries is missing or broken.
+    """
+    prompts: list[str] = []
+    for text, _, language in _inquiries("benchmark"):
+        words = text.split()
+        wanted = 2 + (len(prompts) * 5) % 9  # 2, 7, 3, 8, ...: a batch of few has short and long ones
+        prompt = " ".join(words[:wanted])
+        if language == "en" and len(words) > wanted and prompt not in prompts:
+            prompts.append(prompt)
+    _check_count(count, len(prompts))
+    return prompts[:count]
+
+
+def encode_prompts(
+    tokenizer: Any, prompts: Sequence[str], length: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Turn B prompts into `(input_ids, attention_mask)`, both int64 [B, P], filled up on the left.
+
+    A decoder goes on behind the last token, so a short prompt has its padding in front.
+
+    Args:
+        tokenizer: a generator's tokenizer.
+        prompts: the texts.
+        length: P; longer prompts lose their last tokens. None: as many tokens as the longest has.
+
+    Raises:
+        ValueError: there is no prompt, one has no token, or `length` is outside 1 to the tokenizer's limit.
+        TypeError: `prompts` is one string instead of several.
+    """
+    rows = _as_list(prompts, "prompts")
+    limit = int(tokenizer.model_max_length)
+    if length is not None and not 1 <= length <= limit:
+        raise ValueError(f"length is {length}: expected 1 to {limit}, the tokenizer's limit.")
+    tokens = tokenizer(
+        rows,
+        padding=True if length is None else "max_length",
+        padding_side="left",
+        truncation=True,
+        max_length=length,
+        return_tensors="np",
+    )
+    input_ids, mask = (tokens[name].astype(np.int64) for name in ("input_ids", "attention_mask"))
+    if not mask.any(axis=1).all():
+        raise ValueError("a prompt is empty: expected at least one token in each, for there is nothing to go on from.")
+    return input_ids, mask
 
 
 def token_lengths(tokenizer: Any, texts: Texts | Sequence[str], limits: Sequence[int] = (64, 256)) -> TokenLengths:
@@ -229,12 +288,12 @@ def accuracy(predicted: Sequence[int] | NDArray[Any], texts: Texts, label_names:
     return float(np.mean(answers == np.asarray(texts.labels)))
 
 
-def _as_list(texts: Texts | Sequence[str]) -> list[str]:
+def _as_list(texts: Texts | Sequence[str], name: str = "texts") -> list[str]:
     if isinstance(texts, str):
-        raise TypeError("texts is one string: expected a sequence of strings. Write [text] for a single one.")
+        raise TypeError(f"{name} is one string: expected a sequence of strings. Write [{name[:-1]}] for a single one.")
     rows = list(texts.texts if isinstance(texts, Texts) else texts)
     if not rows:
-        raise ValueError("texts is empty: expected at least one text")
+        raise ValueError(f"{name} is empty: expected at least one {name[:-1]}")
     return rows
 
 
