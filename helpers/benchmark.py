@@ -34,6 +34,10 @@ KERNEL_ONLY = "kernel-only"
 
 _LEAST_REPEATS = 5
 _WARM_UP = (3, 20)  # at least, at most
+# Student's t, 97.5 %, by degrees of freedom; beyond 12 a short formula is as good
+_T_QUANTILES = dict(
+    enumerate((12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179), start=1)
+)
 _SETTLED = 1.10  # three times in a row are settled when the slowest took no more than this times the fastest
 
 
@@ -113,6 +117,66 @@ class Agreement:
         return 1 - len(self.differing) / self.samples
 
 
+@dataclass(frozen=True)
+class Fit:
+    """Milliseconds of one step over its length L in tokens, as a + b L + c L^2.
+
+    Attributes:
+        a, b, c: in ms, ms a token, and ms a token squared; none below 0.
+        errors: standard errors of a, b and c, of the fit without that bound.
+        determined: for a, b and c, whether it differs from 0 beyond what chance explains (two-sided t-test, 5 %).
+        lengths, ms: what was fitted.
+        residuals: measured minus fitted, in ms, one for each length.
+        r2: share of the variance of `ms` that the fit explains; 1 where it is exact.
+    """
+
+    a: float
+    b: float
+    c: float
+    errors: tuple[float, float, float]
+    determined: tuple[bool, bool, bool]
+    lengths: tuple[float, ...]
+    ms: tuple[float, ...]
+    residuals: tuple[float, ...]
+    r2: float
+
+    def at(self, length: float) -> float:
+        """Milliseconds that the fit expects for a step with `length` tokens."""
+        return self.a + self.b * length + self.c * length**2
+
+    def shares(self, length: float) -> tuple[float, float, float]:
+        """What the constant, the linear and the quadratic term are of `at(length)`; they add up to 1."""
+        whole = self.at(length)
+        if whole <= 0:
+            return (0.0, 0.0, 0.0)
+        return (self.a / whole, self.b * length / whole, self.c * length**2 / whole)
+
+    @property
+    def crossing(self) -> float:
+        """The length at which the quadratic term would be as large as the linear one; infinite where c is 0."""
+        return self.b / self.c if self.c > 0 else float("inf")
+
+    @property
+    def sentence(self) -> str:
+        """The fit in words: the terms, how well each is known, and what they are of the longest step."""
+        longest = max(self.lengths)
+        parts = []
+        names = ("constant", "linear", "quadratic")
+        terms = zip(
+            names, (self.a, self.b, self.c), self.errors, ("ms", "ms a token", "ms a token^2"), self.determined,
+            self.shares(longest), strict=True,
+        )  # fmt: skip
+        for name, value, error, unit, known, share in terms:
+            doubt = "" if known else " (not told apart from 0)"
+            parts.append(f"{name} {value:.3g} ± {error:.1g} {unit}, {100 * share:.0f} % at {longest:g} tokens{doubt}")
+        text = (
+            f"a + b L + c L^2 from {min(self.lengths):g} to {longest:g} tokens: {'; '.join(parts)}; R2 {self.r2:.4f}."
+        )
+        if self.determined[2] and longest < self.crossing < float("inf"):
+            text += f" The quadratic term would reach the linear one at {self.crossing:,.0f} tokens."
+        return text
+
+
 def seconds_per_point(seconds: float | None = None) -> float:
     """The time budget of one measurement: the argument, else BENCH_SECONDS, else 2 seconds."""
     text = os.environ.get("BENCH_SECONDS", "") if seconds is None else seconds
@@ -179,8 +243,7 @@ def compare(
         round_ = 0
         while round_ < _LEAST_REPEATS or min(spent) < budget:
             batch = batches[round_ % len(batches)]
-            for turn in range(len(candidates)):
-                at = (turn + round_) % len(candidates)
+            for at in in_turn(len(candidates), round_):
                 took = clocks[at](candidates[at].run, batch)
                 times[at].append((_rows(batch), took))
                 spent[at] += took
@@ -191,6 +254,77 @@ def compare(
         _summary(each, full, done, runs, settled)
         for each, done, (runs, settled) in zip(candidates, times, warmed, strict=True)
     ]
+
+
+def in_turn(count: int, round_: int) -> Iterator[int]:
+    """The order of `count` candidates in a round: each round begins with another one, so that none is always first."""
+    return ((turn + round_) % count for turn in range(count))
+
+
+def fit_steps(lengths: Sequence[float], ms: Sequence[float]) -> Fit:
+    """Fit a + b L + c L^2 to the times of single steps, by least squares over relative errors.
+
+    Each point is weighted by the inverse of its time, because long steps scatter more. A cost cannot be negative:
+    of the fits with some terms left out and none below 0, the best is taken.
+
+    Args:
+        lengths: tokens of a step, at least four different ones: three fix the curve, from the fourth on errors show.
+        ms: milliseconds of each, above 0.
+
+    Raises:
+        BenchmarkError: too few lengths, arrays of different sizes, or values that are no times or lengths.
+    """
+    import itertools
+
+    import numpy as np
+
+    at, times = (np.asarray(values, dtype=np.float64) for values in (lengths, ms))
+    if at.ndim != 1 or at.shape != times.shape:
+        raise BenchmarkError(
+            f"There are lengths of shape {list(at.shape)} and times of shape {list(times.shape)}. Expected two lists "
+            "of the same size: one time a length."
+        )
+    if not (np.isfinite(at).all() and np.isfinite(times).all() and (at > 0).all() and (times > 0).all()):
+        raise BenchmarkError("A length or a time is not above 0, or not finite. Expected tokens and milliseconds.")
+    different = len(np.unique(at))
+    if different < 4:
+        raise BenchmarkError(
+            f"There are {different} different lengths. Expected at least 4: three fix a + b L + c L^2, so that nothing "
+            "would be left to say how well it fits. Measure more lengths."
+        )
+    # In units of the longest length all columns are of one size, and the system is well conditioned.
+    scale = at.max()
+    columns = np.stack([np.ones_like(at), at / scale, (at / scale) ** 2], axis=1) / times[:, None]
+    wanted = np.ones_like(times)
+    best, coefficients = float("inf"), np.zeros(3)
+    for count in (3, 2, 1):
+        for kept in itertools.combinations(range(3), count):
+            found = np.zeros(3)
+            found[list(kept)] = np.linalg.lstsq(columns[:, kept], wanted, rcond=None)[0]
+            error = float(((columns @ found - wanted) ** 2).sum())
+            if (found >= 0).all() and error < best:
+                best, coefficients = error, found
+    free = np.linalg.lstsq(columns, wanted, rcond=None)[0]
+    spare = len(at) - 3
+    variance = float(((columns @ free - wanted) ** 2).sum()) / spare
+    errors = np.sqrt(np.clip(np.diag(variance * np.linalg.pinv(columns.T @ columns)), 0, None))
+    determined = coefficients > _T_QUANTILES.get(spare, 1.96 + 2.6 / spare) * errors
+    units = np.array([1, scale, scale**2])
+    fitted = columns @ coefficients * times
+    spread = float(((times - times.mean()) ** 2).sum())
+    left = float(((times - fitted) ** 2).sum())
+    a, b, c = (float(value) for value in coefficients / units)
+    return Fit(
+        a,
+        b,
+        c,
+        errors=tuple(float(value) for value in errors / units),  # type: ignore[arg-type]
+        determined=tuple(bool(value) for value in determined),  # type: ignore[arg-type]
+        lengths=tuple(float(value) for value in at),
+        ms=tuple(float(value) for value in times),
+        residuals=tuple(float(value) for value in times - fitted),
+        r2=1.0 if left <= 1e-20 * float((times**2).sum()) else (1 - left / spread if spread > 0 else 0.0),
+    )
 
 
 def agreement(expected: Any, actual: Any) -> Agreement:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helpers import bench, benchmark
 from helpers.bench import classify
@@ -250,6 +252,78 @@ def test_kernel_only_is_timed_between_events(fp32_onnx, make_batch, simulator, t
     assert [item.kind for item in found] == ["end-to-end", "kernel-only"]
     assert {item.engine for item in found} == {simulator.engine}
     assert all(item.repeats >= 5 and item.median_ms > 0 for item in found)
+
+
+# --- a + b L + c L^2 ---
+
+LENGTHS = (8, 16, 32, 64, 128, 256, 512)
+costs = st.tuples(st.floats(0.1, 100), st.floats(0, 5), st.floats(0, 0.01))
+
+
+def curve(a, b, c, lengths=LENGTHS):
+    return [a + b * length + c * length**2 for length in lengths]
+
+
+@given(costs)
+def test_a_fit_finds_the_terms_that_made_the_times(terms):
+    found = benchmark.fit_steps(LENGTHS, curve(*terms))
+    for length in (1, *LENGTHS):
+        assert found.at(length) == pytest.approx(terms[0] + terms[1] * length + terms[2] * length**2, rel=1e-6)
+    assert max(map(abs, found.residuals)) <= 1e-6 * max(found.ms)
+    assert found.r2 == pytest.approx(1)
+    assert sum(found.shares(512)) == pytest.approx(1)
+
+
+@given(costs, st.lists(st.floats(0.7, 1.4), min_size=len(LENGTHS), max_size=len(LENGTHS)), st.randoms())
+def test_no_term_of_a_fit_is_negative_and_the_order_of_points_is_no_matter(terms, noise, random):
+    times = [time * factor for time, factor in zip(curve(*terms), noise, strict=True)]
+    found = benchmark.fit_steps(LENGTHS, times)
+    assert min(found.a, found.b, found.c) >= 0
+    assert found.r2 <= 1
+    assert [ms - rest for ms, rest in zip(times, found.residuals, strict=True)] == pytest.approx(
+        [found.at(length) for length in LENGTHS]
+    )
+    points = list(zip(LENGTHS, times, strict=True))
+    random.shuffle(points)
+    again = benchmark.fit_steps(*zip(*points, strict=True))
+    assert (again.a, again.b, again.c) == pytest.approx((found.a, found.b, found.c), rel=1e-6, abs=1e-9)
+
+
+@given(costs, st.floats(0.01, 100))
+def test_a_fit_of_times_in_another_unit_is_the_same_fit(terms, factor):
+    times = [time * (1 + 0.05 * (-1) ** at) for at, time in enumerate(curve(*terms))]
+    one, other = benchmark.fit_steps(LENGTHS, times), benchmark.fit_steps(LENGTHS, [factor * time for time in times])
+    assert [other.at(length) for length in LENGTHS] == pytest.approx([factor * one.at(length) for length in LENGTHS])
+    assert other.errors == pytest.approx([factor * error for error in one.errors])
+
+
+def test_a_fit_says_which_terms_are_known():
+    random = np.random.default_rng(0)
+    scatter = 1 + 0.02 * random.standard_normal(4 * len(LENGTHS))
+    linear = benchmark.fit_steps(LENGTHS * 4, np.array(curve(10, 0.4, 0, LENGTHS * 4)) * scatter)
+    assert linear.determined == (True, True, False)
+    assert "(not told apart from 0)" in linear.sentence
+    quadratic = benchmark.fit_steps(LENGTHS * 4, np.array(curve(10, 0.4, 0.001, LENGTHS * 4)) * scatter)
+    assert quadratic.determined == (True, True, True)
+    assert quadratic.crossing == pytest.approx(400, rel=0.2)
+    falling = benchmark.fit_steps((1, 2, 3, 4), (4.0, 3.0, 2.0, 1.0))  # no cost does that
+    assert (falling.b, falling.c) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "ms", "said"),
+    [
+        ((8, 16, 32), (1, 2, 3), "There are 3 different lengths. Expected at least 4"),
+        ((8, 16, 32, 8, 16), (1, 2, 3, 1, 2), "There are 3 different lengths"),
+        ((8, 16, 32, 64), (1, 2, 3), r"lengths of shape \[4\] and times of shape \[3\]"),
+        ((8, 16, 32, 64), (1, 2, 0, 3), "not above 0"),
+        ((8, 16, 32, 64), (1, 2, float("nan"), 3), "not finite"),
+        ((), (), "There are 0 different lengths"),
+    ],
+)
+def test_points_that_cannot_be_fitted(lengths, ms, said):
+    with pytest.raises(BenchmarkError, match=said):
+        benchmark.fit_steps(lengths, ms)
 
 
 # --- python -m helpers bench ---
