@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("plan", help="a plan file")
     extract.add_argument("out", help="the file to write")
     command("grade", _grade, "release assignments, grade a class (python -m helpers grade --help)", passes_on=True)
+    command("troubleshoot", _troubleshoot, "what an error message or a symptom means, and what to do", passes_on=True)
     clean = command("clean", _clean, "delete what the commands made")
     clean.add_argument("--all", action="store_true", help=".venv too")
     return parser
@@ -198,6 +199,12 @@ def _grade(options: argparse.Namespace) -> int:
 
     _share_cores()
     return commands.main(options.rest)
+
+
+def _troubleshoot(options: argparse.Namespace) -> int:
+    from helpers import troubleshooting
+
+    return troubleshooting.main(options.rest)
 
 
 def _clean(options: argparse.Namespace) -> int:

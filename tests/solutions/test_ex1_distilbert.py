@@ -1,14 +1,9 @@
-"""The notebook of Exercise 1: well-formed, without the modules that are its answers; solved and unsolved it runs to its
-end. Each of the two is run once, with short benchmarks, and looked at from several sides."""
+"""Exercise 1's notebook, solved and unsolved: each is run once, with short benchmarks, and looked at from several sides."""
 
 from __future__ import annotations
 
-import html
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,99 +12,11 @@ import pytest
 from helpers import walkthrough
 from helpers.grading.check import table
 
-NOTEBOOK = Path(__file__).parents[1] / "solutions" / "ex1_distilbert" / "ex1_distilbert.py"
+from .notebooks import cells_of, errors_of, run_page, run_unsolved, source_of, tag_of
+from .notebooks import text_of as _text
+
+NOTEBOOK = source_of("ex1_distilbert")
 ANSWERS = ("helpers.export", "helpers.engine", "helpers.runtime")
-
-
-@pytest.fixture(scope="module")
-def cells() -> list[Any]:
-    import jupytext
-
-    found: list[Any] = jupytext.read(NOTEBOOK).cells
-    return found
-
-
-def test_every_cell_has_one_short_tag_of_its_own(cells: list[Any]) -> None:
-    tags = [cell.metadata.get("tags", []) for cell in cells]
-    assert all(len(own) == 1 and re.fullmatch(r"[a-z0-9-]{2,24}", own[0]) for own in tags)
-    assert len({own[0] for own in tags}) == len(tags)
-
-
-def test_text_form_and_notebook_form_are_the_same(cells: list[Any]) -> None:
-    import jupytext
-
-    notebook = jupytext.read(NOTEBOOK)
-    again = jupytext.reads(jupytext.writes(notebook, fmt="ipynb"), fmt="ipynb")
-    assert [(cell.cell_type, cell.source) for cell in again.cells] == [(cell.cell_type, cell.source) for cell in cells]
-    # after the header, which carries jupytext's own version
-    written, kept = (
-        text.split("# ---\n")[-1].strip()
-        for text in (jupytext.writes(notebook, fmt="py:percent"), NOTEBOOK.read_text())
-    )
-    assert written == kept
-
-
-def test_each_check_of_the_table_is_called_once_and_its_todo_stands_before_it(cells: list[Any]) -> None:
-    code = [cell.source.strip() for cell in cells if cell.cell_type == "code"]
-    for row in table("ex1").values():
-        grade = f'check("{row.id}", {row.todo})'
-        assert code.count(grade) == 1
-        todo = next(source for source in code if f"def {row.todo}(" in source)
-        assert code.index(todo) < code.index(grade)
-        assert todo.count("### BEGIN SOLUTION") == todo.count("### END SOLUTION") == 1
-
-
-def test_cells_that_the_prose_cites_exist(cells: list[Any]) -> None:
-    captions = {
-        name
-        for cell in cells
-        if cell.cell_type == "code"
-        for name in re.findall(r'caption\(\s*"([a-z-]+)"', cell.source)
-    }
-    cited = {
-        name
-        for cell in cells
-        if cell.cell_type == "markdown"
-        for name in re.findall(r"\[([a-z]+(?:-[a-z]+)*)\]", cell.source)
-    }
-    assert cited and cited <= captions
-    questions = [cell for cell in cells if cell.metadata["tags"][0].startswith("question-")]
-    assert len(questions) == 5 and all("*Cite [" in " ".join(cell.source.split()) for cell in questions)
-    tags = [cell.metadata["tags"][0] for cell in cells]
-    assert all(f"{kind}-{n}" in tags for kind in ("answer", "guide") for n in range(1, 6))
-
-
-def test_a_todo_needs_the_imports_and_the_glue_alone_and_none_brings_the_answers(
-    cells: list[Any], tmp_path: Path
-) -> None:
-    """What the grader runs for one TODO; the modules that are answers are absent there."""
-    code = {cell.metadata["tags"][0]: cell.source for cell in cells if cell.cell_type == "code"}
-    given = [source for tag, source in code.items() if tag == "imports" or tag.startswith("glue-")]
-    todos = {tag: source for tag, source in code.items() if tag.startswith(("todo-", "free-"))}
-    assert "helpers.grading" in given[0] and len(todos) == len(table("ex1")) + 1
-    program = f"""
-import sys
-for name in {ANSWERS!r}:
-    sys.modules[name] = None
-for todo in {list(todos.values())!r}:
-    names = {{"__name__": "__main__"}}
-    for source in {given!r}:
-        exec(source, names)
-    exec(todo, names)
-import helpers.grading.checks.ex1_distilbert
-print("all of them ran")
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(NOTEBOOK.parents[2]), "TRT_BACKEND": "simulator", "MPLBACKEND": "agg"},
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().endswith("all of them ran")
 
 
 # --- the notebook as students get it --------------------------------------------------------------------------------
@@ -138,58 +45,18 @@ def parse_network(builder, onnx_path, logger):
 )
 
 
-def _text(cell: Any) -> str:
-    """What a code cell shows, as plain text."""
-    parts = [out.get("text") or out.get("data", {}).get("text/plain", "") for out in cell.outputs]
-    return "".join(parts)
-
-
 @pytest.fixture(scope="module")
-def unsolved(cells: list[Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[Any], Path]:
-    """The notebook without its solutions, by nbgrader's own hand, run in a folder of its own.
-
-    Its cells by tag, the cells that were run behind it, and the folder.
-    """
-    import nbformat
-    from nbclient import NotebookClient
-    from nbgrader.preprocessors import ClearSolutions
-
-    notebook = nbformat.v4.new_notebook(cells=[])
-    for cell in cells:
-        tag = cell.metadata["tags"][0]
-        if cell.cell_type == "code":
-            mine = tag.startswith(("todo-", "free-"))
-            new = nbformat.v4.new_code_cell(cell.source, id=tag)
-            new.metadata["nbgrader"] = {"schema_version": 3, "solution": mine, "grade": False, "grade_id": tag}
-            notebook.cells.append(new)
-    notebook, _ = ClearSolutions().preprocess(notebook, {})
-    released = {cell.id: cell for cell in notebook.cells}
-    assert not [tag for tag, cell in released.items() if "SOLUTION" in cell.source]
-    reference = next(cell.source for cell in cells if cell.metadata["tags"] == ["todo-parse"])
-    behind = [nbformat.v4.new_code_cell(source or reference) for source in AFTERWARDS]
-    notebook.cells += behind
+def unsolved(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[Any], Path]:
+    """Its cells by tag, the cells that were run behind it, and the folder."""
+    reference = next(cell.source for cell in cells_of(NOTEBOOK) if tag_of(cell) == "todo-parse")
     folder = tmp_path_factory.mktemp("unsolved") / "ex1_distilbert"
     folder.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        settings = {"BENCH_SECONDS": "0.05", "TRT_BACKEND": "simulator", "MODEL": "small", "OMP_WAIT_POLICY": "PASSIVE"}
-        for name, value in (settings | {"PYTHONPATH": str(NOTEBOOK.parents[2])}).items():
-            patch.setenv(name, value)
-        NotebookClient(
-            notebook,
-            kernel_manager_class=walkthrough._kernel_manager(),
-            allow_errors=True,
-            timeout=300,
-            shutdown_kernel="immediate",
-            resources={"metadata": {"path": str(folder)}},
-        ).execute()
-    return released, behind, folder
+    return *run_unsolved(NOTEBOOK, folder, [source or reference for source in AFTERWARDS]), folder
 
 
 def test_the_unedited_notebook_runs_to_its_end_and_reports_each_todo_once(unsolved: Any) -> None:
     released, behind, _ = unsolved
-    errors = [(cell.id, out.ename, out.evalue) for cell in [*released.values(), *behind] for out in cell.outputs
-              if out.output_type == "error"]  # fmt: skip
-    assert not errors
+    assert not errors_of([*released.values(), *behind])
     assert "This run of the notebook took" in _text(released["time-taken"])
     for row in table("ex1").values():
         text = _text(released[f"check-{row.id.partition('/')[2]}"])
@@ -254,20 +121,9 @@ def test_progress_is_shown_and_kept(unsolved: Any) -> None:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[walkthrough.Result, str]:
-    """The notebook, run once with short benchmarks; what it was, and the page as plain text."""
     folder = tmp_path_factory.mktemp("solutions") / "ex1_distilbert"
     folder.mkdir()
-    source = folder / NOTEBOOK.name
-    last = '\n# %% tags=["test"]\nimport sys\n'
-    last += f'print("answers imported:", sorted(set({ANSWERS!r}) & set(sys.modules)))\n'
-    source.write_text(NOTEBOOK.read_text(encoding="utf-8") + last, encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BENCH_SECONDS", "0.05")
-        patch.setenv("TRT_BACKEND", "simulator")
-        patch.setenv("MODEL", "small")
-        result = walkthrough.run(source, folder / "page.html", progress=False)
-    text = re.sub(r"<(style|script).*?</\1>|<[^>]+>", " ", result.page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    return result, " ".join(html.unescape(text).split())
+    return run_page(NOTEBOOK, folder, ANSWERS)
 
 
 def test_it_runs_to_its_end_with_pictures_that_have_words(page: tuple[walkthrough.Result, str]) -> None:
