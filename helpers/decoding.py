@@ -161,7 +161,9 @@ class TensorRTStep:
 
     Args:
         engine: an `ICudaEngine` or the path of a plan, made from `export.export_decoder`'s file.
-        preallocate: device and pinned buffers once, for the profile's maximum; else for each step anew.
+        preallocate: device and host buffers once, for the profile's maximum; else for each step anew.
+        pinned: page-locked host memory, from which the GPU copies by itself. None takes it where buffers are kept:
+            pinning memory for one step costs more than it brings, so the baseline has ordinary arrays.
         copy: how logits `[B, t, V]` come back: "full", all of them; "rows", the last step of each row, B copies
             at offsets; "2d", the same as one copy with a pitch. Logits `[B, V]` of a last-step graph are copied
             whole, whatever it says.
@@ -173,12 +175,15 @@ class TensorRTStep:
         DecodingError: from a call, where a shape lies outside the profile.
     """
 
-    def __init__(self, engine: Any, *, preallocate: bool = True, copy: str = "rows") -> None:
+    def __init__(
+        self, engine: Any, *, preallocate: bool = True, copy: str = "rows", pinned: bool | None = None
+    ) -> None:
         if copy not in COPIES:
             raise DecodingError(f"copy is {copy!r}. Expected one of {', '.join(map(repr, COPIES))}.")
         self._source = engine
         self._preallocate = preallocate
         self._copy = copy
+        self._pinned = preallocate if pinned is None else pinned
         self.engine: Any = None
         self.context: Any = None
         self.stream: Any = None
@@ -246,13 +251,14 @@ class TensorRTStep:
                 )
 
     def _allocate(self, logits: tuple[int, ...]) -> None:
-        """Device and pinned memory for the shapes that the context has now."""
+        """Device and host memory for the shapes that the context has now."""
         kept = (logits[0], logits[-1]) if self._copy != "full" else logits
         for name in (*INPUTS, self._output):
             shape = logits if name == self._output else tuple(self.context.get_tensor_shape(name))
             self._device[name] = self._cuda.mem_alloc(int(np.prod(shape)) * self._dtypes[name].itemsize)
             on_host = kept if name == self._output else shape
-            self._host[name] = self._cuda.pagelocked_empty(int(np.prod(on_host)), self._dtypes[name])
+            empty = self._cuda.pagelocked_empty if self._pinned else np.empty
+            self._host[name] = empty(int(np.prod(on_host)), self._dtypes[name])
 
     def __call__(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
         if self.context is None:
