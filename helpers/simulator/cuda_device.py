@@ -211,40 +211,96 @@ class CudaDevice:  # pragma: no cover - needs a GPU
     # --- copies ---
 
     def memcpy_htod(
-        self, address: int, nbytes: int, host: int, offset: int, data: bytes | None, stream: int, wait: bool, dtype: str
+        self,
+        address: int,
+        nbytes: int,
+        host: int,
+        offset: int,
+        data: bytes | None,
+        stream: int,
+        wait: bool,
+        dtype: str,
+        rows: int = 1,
+        pitch: int = 0,
+        host_pitch: int = 0,
     ) -> None:
         target, queue = self._cu.CUdeviceptr(address), self._cu.CUstream(0 if wait else stream)
         if data is None:
             source = self._host[host][0] + offset
         else:
             keep = np.frombuffer(data, np.uint8)  # until the synchronisation below
-            source = keep.ctypes.data
-        self._call("cuMemcpyHtoDAsync", target, source, nbytes, queue)
+            source, host_pitch = keep.ctypes.data, 0  # rows by value are packed
+        if rows == 1:
+            self._call("cuMemcpyHtoDAsync", target, source, nbytes, queue)
+        else:
+            self._copy_rows(queue, nbytes, rows, srcHost=source, srcPitch=host_pitch, dstDevice=target, dstPitch=pitch)
         if wait or data is not None:
             self._call("cuStreamSynchronize", queue)
         memory = "pinned" if data is None else "pageable, synchronous"
         self._note("htod", int(queue), nbytes=nbytes, address=address, memory=memory)
 
     def memcpy_dtoh(
-        self, address: int, nbytes: int, host: int, offset: int, pageable: bool, stream: int, wait: bool, dtype: str
+        self,
+        address: int,
+        nbytes: int,
+        host: int,
+        offset: int,
+        pageable: bool,
+        stream: int,
+        wait: bool,
+        dtype: str,
+        rows: int = 1,
+        pitch: int = 0,
+        host_pitch: int = 0,
     ) -> bytes | None:
         source, queue = self._cu.CUdeviceptr(address), self._cu.CUstream(0 if wait else stream)
         result = np.empty(nbytes, np.uint8) if pageable else None
         target = result.ctypes.data if result is not None else self._host[host][0] + offset
-        self._call("cuMemcpyDtoHAsync", target, source, nbytes, queue)
+        if rows == 1:
+            self._call("cuMemcpyDtoHAsync", target, source, nbytes, queue)
+        else:
+            there = 0 if pageable else host_pitch  # rows by value are packed
+            self._copy_rows(queue, nbytes, rows, srcDevice=source, srcPitch=pitch, dstHost=target, dstPitch=there)
         if wait or pageable:
             self._call("cuStreamSynchronize", queue)
         memory = "pageable, synchronous" if pageable else "pinned"
         self._note("dtoh", int(queue), nbytes=nbytes, source=address, memory=memory)
         return result.tobytes() if result is not None else None
 
-    def memcpy_dtod(self, target: int, source: int, nbytes: int, stream: int, wait: bool) -> None:
+    def memcpy_dtod(
+        self,
+        target: int,
+        source: int,
+        nbytes: int,
+        stream: int,
+        wait: bool,
+        rows: int = 1,
+        target_pitch: int = 0,
+        source_pitch: int = 0,
+    ) -> None:
         queue = self._cu.CUstream(0 if wait else stream)
-        pointer = self._cu.CUdeviceptr
-        self._call("cuMemcpyDtoDAsync", pointer(target), pointer(source), nbytes, queue)
+        to, of = self._cu.CUdeviceptr(target), self._cu.CUdeviceptr(source)
+        if rows == 1:
+            self._call("cuMemcpyDtoDAsync", to, of, nbytes, queue)
+        else:
+            self._copy_rows(
+                queue, nbytes, rows, srcDevice=of, srcPitch=source_pitch, dstDevice=to, dstPitch=target_pitch
+            )
         if wait:
             self._call("cuStreamSynchronize", queue)
         self._note("dtod", int(queue), nbytes=nbytes, address=target, source=source)
+
+    def _copy_rows(self, queue: Any, nbytes: int, rows: int, **places: Any) -> None:
+        """cuMemcpy2DAsync; `places` are fields of CUDA_MEMCPY2D, a pitch of 0 stands for packed rows."""
+        kind = self._cu.CUmemorytype
+        copy = self._cu.CUDA_MEMCPY2D()
+        copy.WidthInBytes, copy.Height = nbytes // rows, rows
+        for name, value in places.items():
+            setattr(copy, name, (value or nbytes // rows) if name.endswith("Pitch") else value)
+        for side in ("src", "dst"):
+            on_host = f"{side}Host" in places
+            setattr(copy, f"{side}MemoryType", kind.CU_MEMORYTYPE_HOST if on_host else kind.CU_MEMORYTYPE_DEVICE)
+        self._call("cuMemcpy2DAsync", copy, queue)
 
     def memset(self, address: int, pattern: bytes, count: int, stream: int, wait: bool) -> None:
         queue = self._cu.CUstream(0 if wait else stream)

@@ -11,6 +11,8 @@ How it behaves, after the CUDA Driver API reference ("API synchronization behavi
 * Pinned memory is allocated here. It is read when a copy runs, and holds poison (0xFF: NaN for floats, -1 for integers)
   from the moment a copy into it is enqueued until that copy completes.
 * Pageable memory travels by value in a call that waits, and is recorded as "pageable, synchronous".
+* A copy has `rows` of equal width, `pitch` bytes apart (cuMemcpy2D); a plain copy is one row. Bytes between the rows
+  are neither read, written nor poisoned.
 * The legacy default stream (handle 0) waits for all blocking streams, and they wait for it. Freeing memory waits for
   the whole device.
 """
@@ -25,7 +27,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -128,6 +130,50 @@ def comparable(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in event.items() if k not in _PLACE} for event in events]
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """`rows` pieces of `width` bytes, `pitch` bytes from one to the next, the first at `start`."""
+
+    start: int
+    width: int
+    rows: int = 1
+    pitch: int = 0
+
+    @property
+    def extent(self) -> int:
+        """Bytes from the first to behind the last, those between rows included."""
+        return (self.rows - 1) * self.pitch + self.width if self.rows and self.width else 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing lies between rows."""
+        return self.rows == 1 or self.pitch == self.width
+
+    def of(self, data: np.ndarray) -> np.ndarray:
+        """A view of these bytes, uint8 [rows, width]."""
+        flat = data[self.start : self.start + self.extent]
+        if self.whole:
+            return flat.reshape(self.rows, -1)
+        if len(flat) != self.extent:  # a view with strides would look behind the end
+            raise DeviceError("CUDA_ERROR_ILLEGAL_ADDRESS", "the memory of a copy with a pitch is gone")
+        return np.lib.stride_tricks.as_strided(flat, (self.rows, self.width), (self.pitch, 1))
+
+    def overlap(self, other: _Rows) -> bool:
+        """Whether they have a byte in common."""
+        if not self.extent or not other.extent:
+            return False
+        if self.start >= other.start + other.extent or other.start >= self.start + self.extent:
+            return False
+        if self.whole and other.whole:
+            return True
+        mine = self.start + self.pitch * np.arange(self.rows)
+        # the rows k of the other that reach behind my row's start, and begin before its end
+        pitch = max(other.pitch, 1)
+        first = (mine - other.width - other.start) // pitch + 1
+        last = -((other.start - mine - self.width) // pitch) - 1
+        return bool((np.maximum(first, 0) <= np.minimum(last, other.rows - 1)).any())
+
+
 class _Allocation:
     """Device memory. `written` maps an offset to (nbytes, dtype name) of what was last copied or computed there."""
 
@@ -142,6 +188,10 @@ class _Allocation:
         self.freed = False
         self.written: dict[int, tuple[int, str]] = {}
         self.tensor = ""
+
+    def written_at(self, offset: int) -> str:
+        """What is known of the byte at `offset`; "" where nothing is."""
+        return next((d for o, (n, d) in self.written.items() if o <= offset < o + n), "")
 
 
 class _HostMemory:
@@ -304,11 +354,9 @@ class Device(Releasing):
     def pending(self, host: int, offset: int, nbytes: int) -> list[dict[str, Any]]:
         """Copies that were enqueued into a pinned range and have not completed."""
         with self._lock:
-            memory = self._host.get(host)
+            memory, asked = self._host.get(host), _Rows(offset, nbytes)
             waiting = [
-                copy.index
-                for copy in (memory.downloads.values() if memory else ())
-                if copy.offset < offset + nbytes and offset < copy.offset + copy.nbytes
+                copy.index for copy in (memory.downloads.values() if memory else ()) if copy.host_rows.overlap(asked)
             ]
             return [_plain(op.event) for op in self._queued() if op.event.index in waiting]
 
@@ -607,8 +655,11 @@ class Device(Releasing):
         inside = address < allocation.address + max(allocation.nbytes, 1)
         return allocation if inside else None
 
-    def _range(self, address: int, nbytes: int, what: str) -> tuple[_Allocation, int]:
-        """The allocation and offset of a device range; raises with what is wrong about it and the remedy."""
+    def _range(self, address: int, nbytes: int, what: str, piece: _Rows | None = None) -> tuple[_Allocation, int]:
+        """The allocation and offset of a device range; raises with what is wrong about it and the remedy.
+
+        `piece`: the rows that make up the range, for the text.
+        """
         if nbytes < 0:
             raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{what}: {nbytes} bytes; expected 0 or more")
         allocation = self._find(address)
@@ -635,6 +686,14 @@ class Device(Releasing):
             )
         if offset + nbytes > allocation.nbytes:
             room = allocation.nbytes - offset
+            if piece is not None and piece.rows > 1:
+                raise DeviceError(
+                    "CUDA_ERROR_ILLEGAL_ADDRESS",
+                    f"{what}: {piece.rows:,} rows of {piece.width:,} bytes, {piece.pitch:,} apart, reach over"
+                    f" {nbytes:,} bytes, but the buffer at 0x{address:x} has {room:,}. Expected the pitch and the"
+                    " offset of the shape that the device holds now: for the last of t steps in [B, t, V], a pitch of t"
+                    " rows of V and an offset of t - 1.",
+                )
             raise DeviceError(
                 "CUDA_ERROR_ILLEGAL_ADDRESS",
                 f"{what}: needs {nbytes:,} bytes, but the buffer at 0x{address:x} has {room:,}. Allocate volume(shape)"
@@ -694,33 +753,48 @@ class Device(Releasing):
     # --- copies ---------------------------------------------------------------------------------------------------
 
     def memcpy_htod(
-        self, address: int, nbytes: int, host: int, offset: int, data: bytes | None, stream: int, wait: bool, dtype: str
+        self,
+        address: int,
+        nbytes: int,
+        host: int,
+        offset: int,
+        data: bytes | None,
+        stream: int,
+        wait: bool,
+        dtype: str,
+        rows: int = 1,
+        pitch: int = 0,
+        host_pitch: int = 0,
     ) -> None:
         """Host to device.
 
         The source is `nbytes` at `offset` of pinned memory `host`, or `data` by value (pageable: the call waits).
         `wait` is true for the blocking calls, which go through the default stream. `dtype` is the numpy name of what
         the host array holds ("" where nobody knows): an execution compares it with the tensor's.
+
+        `nbytes` are `rows` of equal width; on the device their starts are `pitch` bytes apart, in pinned memory
+        `host_pitch`. Rows by value come packed.
         """
         with self._lock:
             queue = self._stream(DEFAULT_STREAM if wait else stream)
-            allocation, start = self._range(address, nbytes, "copy host to device")
+            allocation, there = self._device_rows(address, nbytes, rows, pitch, "copy host to device")
             if data is not None:
                 if len(data) != nbytes:
                     raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{len(data)} bytes came with a copy of {nbytes}")
                 memory = "pageable, synchronous"
-                pinned, source = None, np.frombuffer(data, np.uint8)
+                pinned, here = None, _rows(0, nbytes, rows, 0, "copy host to device")
+                source = np.frombuffer(data, np.uint8)
             else:
-                pinned = self._pinned(host, offset, nbytes)
+                pinned, here = self._host_rows(host, offset, nbytes, rows, host_pitch, "copy host to device")
                 memory = "pinned, synchronous" if wait else "pinned"
-                source = pinned.data[offset : offset + nbytes]
+                source = pinned.data
             event = self._note(
                 "htod", queue.handle, nbytes=nbytes, address=address, memory=memory, tensor=allocation.tensor
             )
             if pinned is not None and self._evidence:
-                event.digests = {"enqueued": _digest(source)}
-            _mark(allocation, start, nbytes, dtype)
-            run = _CopyFromHost(event.index, allocation, start, nbytes, pinned, offset, source)
+                event.digests = {"enqueued": _digest(here.of(source))}
+            _mark(allocation, there, dtype)
+            run = _CopyFromHost(event.index, allocation, there, pinned, here, source)
             operation = self._enqueue(queue, event, run)
             if pinned is not None:
                 pinned.uploads[event.index] = operation
@@ -729,41 +803,45 @@ class Device(Releasing):
                 self._raise_fault()
 
     def memcpy_dtoh(
-        self, address: int, nbytes: int, host: int, offset: int, pageable: bool, stream: int, wait: bool, dtype: str
+        self,
+        address: int,
+        nbytes: int,
+        host: int,
+        offset: int,
+        pageable: bool,
+        stream: int,
+        wait: bool,
+        dtype: str,
+        rows: int = 1,
+        pitch: int = 0,
+        host_pitch: int = 0,
     ) -> bytes | None:
-        """Device to host: into pinned memory, which holds poison until the copy completes, or by value (pageable)."""
+        """Device to host: into pinned memory, which holds poison until the copy completes, or by value (pageable).
+
+        `rows` and pitches are as in `memcpy_htod`; by value the rows come packed.
+        """
         with self._lock:
+            what = "copy device to host"
             queue = self._stream(DEFAULT_STREAM if wait else stream)
-            allocation, start = self._range(address, nbytes, "copy device to host")
-            written = next((d for o, (n, d) in allocation.written.items() if o <= start < o + n), "")
+            allocation, there = self._device_rows(address, nbytes, rows, pitch, what)
+            written = allocation.written_at(there.start)
             if dtype and written and not _is_bytes(dtype) and not _fits(written, dtype):
                 raise DeviceError(
                     "CUDA_ERROR_INVALID_VALUE",
-                    f"copy device to host{_called(allocation)}: the device holds {written}, the host array is {dtype}."
+                    f"{what}{_called(allocation)}: the device holds {written}, the host array is {dtype}."
                     f" The bytes would be read as something else. Expected a host array of {written}.",
                 )
             if pageable:
-                event = self._note(
-                    "dtoh",
-                    queue.handle,
-                    nbytes=nbytes,
-                    source=address,
-                    memory="pageable, synchronous",
-                    tensor=allocation.tensor,
-                )
-                result = bytearray(nbytes)
-                run = _CopyToHost(event.index, allocation, start, nbytes, None, 0, result)
+                pinned, here = None, _rows(0, nbytes, rows, 0, what)
+                memory, target = "pageable, synchronous", np.empty(nbytes, np.uint8)
             else:
-                pinned = self._pinned(host, offset, nbytes)
-                event = self._note(
-                    "dtoh",
-                    queue.handle,
-                    nbytes=nbytes,
-                    source=address,
-                    memory="pinned, synchronous" if wait else "pinned",
-                    tensor=allocation.tensor,
-                )
-                run = _CopyToHost(event.index, allocation, start, nbytes, pinned, offset, None)
+                pinned, here = self._host_rows(host, offset, nbytes, rows, host_pitch, what)
+                memory, target = "pinned, synchronous" if wait else "pinned", pinned.data
+            event = self._note(
+                "dtoh", queue.handle, nbytes=nbytes, source=address, memory=memory, tensor=allocation.tensor
+            )
+            run = _CopyToHost(event.index, allocation, there, pinned, here, target)
+            if pinned is not None:
                 # What a pending copy to the device will still read there must leave before the poison comes.
                 self._complete([op for op in pinned.uploads.values() if run.overlaps(op.run)])
                 run.begin()
@@ -771,23 +849,46 @@ class Device(Releasing):
             if wait or pageable:
                 self._complete([operation])
                 self._raise_fault()
-            return bytes(result) if pageable else None
+            return target.tobytes() if pageable else None
 
-    def memcpy_dtod(self, target: int, source: int, nbytes: int, stream: int, wait: bool) -> None:
+    def memcpy_dtod(
+        self,
+        target: int,
+        source: int,
+        nbytes: int,
+        stream: int,
+        wait: bool,
+        rows: int = 1,
+        target_pitch: int = 0,
+        source_pitch: int = 0,
+    ) -> None:
+        """Device to device; `rows` and pitches are as in `memcpy_htod`."""
         with self._lock:
             queue = self._stream(DEFAULT_STREAM if wait else stream)
-            to, to_start = self._range(target, nbytes, "copy device to device, target")
-            of, of_start = self._range(source, nbytes, "copy device to device, source")
+            to, to_rows = self._device_rows(target, nbytes, rows, target_pitch, "copy device to device, target")
+            of, of_rows = self._device_rows(source, nbytes, rows, source_pitch, "copy device to device, source")
             event = self._note("dtod", queue.handle, nbytes=nbytes, address=target, source=source)
-            _mark(to, to_start, nbytes, next((d for o, (n, d) in of.written.items() if o <= of_start < o + n), ""))
+            _mark(to, to_rows, of.written_at(of_rows.start))
 
             def run() -> None:
-                to.data[to_start : to_start + nbytes] = of.data[of_start : of_start + nbytes].copy()
+                to_rows.of(to.data)[...] = of_rows.of(of.data).copy()
 
             operation = self._enqueue(queue, event, run)
             if wait:
                 self._complete([operation])
                 self._raise_fault()
+
+    def _device_rows(self, address: int, nbytes: int, rows: int, pitch: int, what: str) -> tuple[_Allocation, _Rows]:
+        """The allocation that all rows lie in, and where; raises with what is wrong about them."""
+        piece = _rows(0, nbytes, rows, pitch, what)
+        allocation, start = self._range(address, piece.extent, what, piece)
+        return allocation, replace(piece, start=start)
+
+    def _host_rows(
+        self, host: int, offset: int, nbytes: int, rows: int, pitch: int, what: str
+    ) -> tuple[_HostMemory, _Rows]:
+        piece = _rows(offset, nbytes, rows, pitch, what)
+        return self._pinned(host, offset, piece.extent), piece
 
     def memset(self, address: int, pattern: bytes, count: int, stream: int, wait: bool) -> None:
         """`count` times the 1, 2 or 4 bytes of `pattern`."""
@@ -796,7 +897,7 @@ class Device(Releasing):
             nbytes = len(pattern) * count
             allocation, start = self._range(address, nbytes, "memset")
             event = self._note("memset", queue.handle, nbytes=nbytes, address=address, tensor=allocation.tensor)
-            _mark(allocation, start, nbytes, "")
+            _mark(allocation, _Rows(start, nbytes), "")
 
             def run() -> None:
                 allocation.data[start : start + nbytes] = np.tile(np.frombuffer(pattern, np.uint8), count)
@@ -954,7 +1055,7 @@ class Device(Releasing):
             places[tensor.name] = (allocation, offset, nbytes)
         for tensor in engine.outputs:
             allocation, offset, nbytes = places[tensor.name]
-            _mark(allocation, offset, nbytes, DTYPES[tensor.dtype])
+            _mark(allocation, _Rows(offset, nbytes), DTYPES[tensor.dtype])
         event = self._note(
             "execute",
             queue.handle,
@@ -1041,37 +1142,33 @@ class Device(Releasing):
 class _Copy:
     """A copy between device and host, kept as an object so that its host range can be asked for while it is pending."""
 
-    __slots__ = ("allocation", "host", "index", "nbytes", "offset", "other", "start")
+    __slots__ = ("allocation", "data", "device_rows", "host", "host_rows", "index")
 
     def __init__(
         self,
         index: int,
         allocation: _Allocation,
-        start: int,
-        nbytes: int,
+        device_rows: _Rows,
         host: _HostMemory | None,
-        offset: int,
-        other: Any,
+        host_rows: _Rows,
+        data: np.ndarray,
     ) -> None:
         self.index = index
         self.allocation = allocation
-        self.start = start
-        self.nbytes = nbytes
-        self.host = host  # None: pageable, and the bytes are in `other`
-        self.offset = offset
-        self.other = other
+        self.device_rows = device_rows
+        self.host = host  # None: pageable
+        self.host_rows = host_rows
+        self.data = data  # the host's bytes: all of the pinned memory, or those that travel by value
 
     def overlaps(self, other: _Copy) -> bool:
         """Whether both touch the same bytes of pinned memory."""
-        return (
-            self.host is not None
-            and self.host is other.host
-            and self.offset < other.offset + other.nbytes
-            and other.offset < self.offset + self.nbytes
-        )
+        return self.host is not None and self.host is other.host and self.host_rows.overlap(other.host_rows)
 
     def device_bytes(self) -> np.ndarray:
-        return self.allocation.data[self.start : self.start + self.nbytes]
+        return self.device_rows.of(self.allocation.data)
+
+    def host_bytes(self) -> np.ndarray:
+        return self.host_rows.of(self.data)
 
 
 class _CopyFromHost(_Copy):
@@ -1080,31 +1177,47 @@ class _CopyFromHost(_Copy):
     def __call__(self) -> None:
         if self.host is not None:
             del self.host.uploads[self.index]
-        self.device_bytes()[:] = self.other
+        self.device_bytes()[...] = self.host_bytes()
 
 
 class _CopyToHost(_Copy):
     __slots__ = ()
 
     def begin(self) -> None:
-        """Poison the pinned range, from now until the copy has run."""
+        """Poison the pinned bytes, from now until the copy has run."""
         assert self.host is not None
         self.host.downloads[self.index] = self
         self._poison()
 
     def _poison(self) -> None:
-        assert self.host is not None
-        self.host.data[self.offset : self.offset + self.nbytes] = POISON
+        self.host_bytes()[...] = POISON
 
     def __call__(self) -> None:
-        if self.host is None:
-            self.other[:] = self.device_bytes().data
-            return
-        del self.host.downloads[self.index]
-        self.host.data[self.offset : self.offset + self.nbytes] = self.device_bytes()
-        for later in self.host.downloads.values():  # the range still waits for another copy
-            if self.overlaps(later):
-                later._poison()
+        if self.host is not None:
+            del self.host.downloads[self.index]
+        self.host_bytes()[...] = self.device_bytes()
+        if self.host is not None:
+            for later in self.host.downloads.values():  # the bytes still wait for another copy
+                if self.overlaps(later):
+                    later._poison()
+
+
+def _rows(start: int, nbytes: int, rows: int, pitch: int, what: str) -> _Rows:
+    """`nbytes` in `rows` of equal width. A pitch of 0 stands for rows that lie one behind the other.
+
+    Raises:
+        DeviceError: the width is not whole, or the pitch is smaller than it.
+    """
+    if rows < 1 or nbytes < 0 or nbytes % rows:
+        detail = (
+            f"{what}: {nbytes:,} bytes in {rows:,} rows; expected 0 bytes or more, in one row or more of equal width"
+        )
+        raise DeviceError("CUDA_ERROR_INVALID_VALUE", detail)
+    width = nbytes // rows
+    if pitch and pitch < width:
+        detail = f"{what}: the pitch is {pitch:,} bytes, the width {width:,}. Expected rows that do not overlap."
+        raise DeviceError("CUDA_ERROR_INVALID_VALUE", detail)
+    return _Rows(start, width, rows, pitch or width)
 
 
 def _digest(data: bytes | np.ndarray) -> str:
@@ -1121,10 +1234,15 @@ def _called(allocation: _Allocation) -> str:
     return f" ({allocation.tensor!r})" if allocation.tensor else ""
 
 
-def _mark(allocation: _Allocation, start: int, nbytes: int, dtype: str) -> None:
-    """Remember that `nbytes` at `start` now hold `dtype`; what lay under it is forgotten."""
-    if allocation.written.get(start, (0, ""))[0] != nbytes:
+def _mark(allocation: _Allocation, piece: _Rows, dtype: str) -> None:
+    """Remember that these bytes now hold `dtype`; what lay under them (and between them) is forgotten."""
+    whole = piece.whole
+    if not whole or allocation.written.get(piece.start, (0, ""))[0] != piece.extent:
         for other, (length, _) in list(allocation.written.items()):
-            if other < start + nbytes and start < other + length:
+            if other < piece.start + piece.extent and piece.start < other + length:
                 del allocation.written[other]
-    allocation.written[start] = (nbytes, dtype)
+    if whole:
+        allocation.written[piece.start] = (piece.extent, dtype)
+        return
+    for row in range(piece.rows):
+        allocation.written[piece.start + row * piece.pitch] = (piece.width, dtype)

@@ -48,7 +48,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "dict[str, np.ndarray]": lambda v: type(v) is dict and all(type(x) is np.ndarray for x in v.values()),
 }
 
-Methods = Mapping[str, list[str]]  # name -> what each argument must be
+Methods = Mapping[str, list[str]]  # name -> what each argument must be; "?" behind what may be left out
 
 
 def _methods() -> Methods:
@@ -56,7 +56,7 @@ def _methods() -> Methods:
     for name, function in inspect.getmembers(Device, inspect.isfunction):
         if not name.startswith("_") and name not in ("host_memory", "release"):
             parameters = list(inspect.signature(function).parameters.values())[1:]
-            methods[name] = [str(p.annotation) for p in parameters]
+            methods[name] = [f"{p.annotation}{'' if p.default is p.empty else '?'}" for p in parameters]
     return methods
 
 
@@ -248,10 +248,11 @@ def _checked(method: Any, arguments: list[Any], methods: Methods = METHODS) -> l
     kinds = methods.get(method) if isinstance(method, str) else None
     if kinds is None:
         raise ProtocolError(f"no method {str(method)[:50]!r}")
-    if len(arguments) != len(kinds):
-        raise ProtocolError(f"{method} takes {len(kinds)} arguments, {len(arguments)} came")
-    for kind, argument in zip(kinds, arguments, strict=True):
-        if not _CHECKS[kind](argument):
+    needed = sum(not kind.endswith("?") for kind in kinds)
+    if not needed <= len(arguments) <= len(kinds):
+        raise ProtocolError(f"{method} takes {needed} to {len(kinds)} arguments, {len(arguments)} came")
+    for kind, argument in zip(kinds, arguments, strict=False):
+        if not _CHECKS[kind.removesuffix("?")](argument):
             raise ProtocolError(f"{method}: expected {kind}, got {type(argument).__name__}")
     return arguments
 

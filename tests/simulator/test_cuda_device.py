@@ -87,6 +87,32 @@ def test_pageable_copies_and_memset(gpu):
     assert list(gpu.from_device(other, 4, np.int32)) == [0, 1, 7, 3]
 
 
+def test_the_last_step_of_logits(gpu):
+    """Copies at offsets and a copy with a pitch, into pinned and pageable memory, bring the same rows."""
+    batch, tokens, vocabulary = 8, 32, 1001
+    logits = np.random.default_rng(0).random((batch, tokens, vocabulary), np.float32)
+    device, stream = gpu.to_device(logits), gpu.Stream()
+    width = vocabulary * 4
+    for length in (32, 5):
+        want = logits.reshape(-1)[: batch * length * vocabulary].reshape(batch, length, vocabulary)[:, -1]
+        at_offsets = gpu.pagelocked_zeros((batch, vocabulary), np.float32)
+        for row in range(batch):
+            gpu.memcpy_dtoh_async(at_offsets[row], int(device) + (row * length + length - 1) * width, stream)
+        found = [at_offsets]
+        for target in (gpu.pagelocked_zeros(want.shape, np.float32), np.zeros(want.shape, np.float32)):
+            copy = gpu.Memcpy2D()
+            copy.set_src_device(device)
+            copy.src_x_in_bytes, copy.src_pitch = (length - 1) * width, length * width
+            copy.set_dst_host(target)
+            copy.dst_pitch = copy.width_in_bytes = width
+            copy.height = batch
+            copy(stream)
+            found.append(target)
+        stream.synchronize()
+        for got in found:
+            np.testing.assert_array_equal(got, want)
+
+
 def test_execute_v2(classifier, gpu):
     ids, mask = texts(2)
     for name, array in (("input_ids", ids), ("attention_mask", mask)):

@@ -1,8 +1,8 @@
 """`pycuda.driver` over the simulated device.
 
-Offers what TensorRT programs use: contexts, streams, events, device and pinned memory, copies. Errors have pycuda's
-classes and texts ("cuMemcpyHtoDAsync failed: invalid argument"), followed by what was wrong and what to do. Names that
-only a GPU can serve (`SourceModule`, textures, graphs) say so.
+Offers what TensorRT programs use: contexts, streams, events, device and pinned memory, copies with and without a pitch.
+Errors have pycuda's classes and texts ("cuMemcpyHtoDAsync failed: invalid argument"), followed by what was wrong and
+what to do. Names that only a GPU can serve (`SourceModule`, textures, graphs) say so.
 
 Arrays that `pagelocked_empty` returns are pinned memory of the device; everything else is pageable, and copying it
 waits.
@@ -11,11 +11,14 @@ waits.
 from __future__ import annotations
 
 import builtins
+import ctypes
 import threading
 import weakref
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from ... import host as _host
 from ...device import ERROR_TEXTS, DeviceError
@@ -448,6 +451,148 @@ def memcpy_dtod_async(dest: Any, src: Any, size: int, stream: Stream | None = No
     _call(function, "memcpy_dtod", _address(function, dest), _address(function, src), int(size), _handle(stream), False)
 
 
+class Memcpy2D:
+    """A copy of `height` rows of `width_in_bytes`, host to device, device to host or within the device.
+
+    Rows lie `src_pitch` bytes apart, the first `src_y * src_pitch + src_x_in_bytes` behind the place that was set; and
+    likewise at the destination. Called with a stream it is asynchronous, where the host's memory is pinned; called with
+    `aligned` (of no consequence here) it waits, but within the device.
+    """
+
+    __slots__ = (
+        "_dst",
+        "_src",
+        "dst_pitch",
+        "dst_x_in_bytes",
+        "dst_y",
+        "height",
+        "src_pitch",
+        "src_x_in_bytes",
+        "src_y",
+        "width_in_bytes",
+    )
+
+    def __init__(self) -> None:
+        self.src_x_in_bytes = self.src_y = self.src_pitch = 0
+        self.dst_x_in_bytes = self.dst_y = self.dst_pitch = 0
+        self.width_in_bytes = self.height = 0
+        self._src: int | _HostRows | None = None
+        self._dst: int | _HostRows | None = None
+
+    def set_src_host(self, buffer: Any) -> None:
+        self._src = _host_rows("Memcpy2D.set_src_host", buffer, writable=False)
+
+    def set_src_device(self, pointer: Any) -> None:
+        self._src = _address("Memcpy2D.set_src_device", pointer)
+
+    def set_dst_host(self, buffer: Any) -> None:
+        self._dst = _host_rows("Memcpy2D.set_dst_host", buffer, writable=True)
+
+    def set_dst_device(self, pointer: Any) -> None:
+        self._dst = _address("Memcpy2D.set_dst_device", pointer)
+
+    def __call__(self, aligned: Any = False) -> None:
+        if isinstance(aligned, Stream):
+            self._run("cuMemcpy2DAsync", aligned.handle, False)
+        elif isinstance(aligned, builtins.int):  # bool is one
+            self._run("cuMemcpy2D" if aligned else "cuMemcpy2DUnaligned", 0, True)
+        else:
+            raise TypeError(f"expected a pycuda.driver.Stream, or aligned=True or False; got {type(aligned).__name__}")
+
+    def _run(self, function: str, stream: int, wait: bool) -> None:
+        _need_context(function)
+        width, rows = int(self.width_in_bytes), int(self.height)
+        if width < 1 or rows < 1:
+            _refuse(function, f"width_in_bytes is {width}, height is {rows}; expected 1 or more. Set both.")
+        up, down = int(self.src_pitch), int(self.dst_pitch)
+        source = self._begin(function, "src", self._src, int(self.src_x_in_bytes), int(self.src_y), up)
+        target = self._begin(function, "dst", self._dst, int(self.dst_x_in_bytes), int(self.dst_y), down)
+        nbytes = width * rows
+        if isinstance(source, int) and isinstance(target, int):  # nobody waits for it, as for cuMemcpyDtoD
+            _call(function, "memcpy_dtod", target, source, nbytes, stream, False, rows, down, up)
+        elif isinstance(target, int) and isinstance(source, _HostRows):
+            place, data, pitch = source.pinned(), None, up
+            if place is None:  # by value, packed
+                place, data, pitch = (0, 0), source.view(rows, width, up).tobytes(), 0
+            shape = (rows, down, pitch)
+            _call(function, "memcpy_htod", target, nbytes, *place, data, stream, wait, source.dtype, *shape)
+        elif isinstance(source, int) and isinstance(target, _HostRows):
+            place, dtype = target.pinned(), target.dtype
+            if place is not None:
+                _call(function, "memcpy_dtoh", source, nbytes, *place, False, stream, wait, dtype, rows, up, down)
+            else:
+                data = _call(function, "memcpy_dtoh", source, nbytes, 0, 0, True, stream, wait, dtype, rows, up, 0)
+                target.view(rows, width, down)[...] = np.frombuffer(data, np.uint8).reshape(rows, width)
+        else:
+            _refuse(function, "source and destination are both host memory; expected a device address for one of them")
+
+    def _begin(
+        self, function: str, side: str, place: int | _HostRows | None, x: int, y: int, pitch: int
+    ) -> int | _HostRows:
+        """Where the first row begins: a device address, or a place in a host array that has room for all rows."""
+        width, rows = int(self.width_in_bytes), int(self.height)
+        if place is None:
+            _refuse(function, f"no {side} was set; call set_{side}_device(...) or set_{side}_host(...)")
+        if min(x, y) < 0:
+            _refuse(function, f"{side}_x_in_bytes is {x}, {side}_y is {y}; expected 0 or more")
+        if pitch < x + width and (rows > 1 or y or pitch):
+            _refuse(
+                function,
+                f"{side}_pitch is {pitch:,}; expected the bytes from one row to the next, {side}_x_in_bytes +"
+                f" width_in_bytes = {x + width:,} or more",
+            )
+        offset, extent = y * pitch + x, (rows - 1) * pitch + width
+        if isinstance(place, int):
+            return place + offset
+        here = place.at(offset)
+        if here.room < extent and here.pinned() is None:
+            _refuse(
+                function,
+                f"{rows:,} rows of {width:,} bytes, {pitch:,} apart, need {extent:,} bytes of the host array; it has"
+                f" {max(here.room, 0):,} from byte {offset:,} on",
+            )
+        return here
+
+
+def _refuse(function: str, detail: str) -> NoReturn:
+    raise _translate(function, DeviceError("CUDA_ERROR_INVALID_VALUE", detail))
+
+
+@dataclass(frozen=True)
+class _HostRows:
+    """A place in a host array: its address, and how many bytes of the array lie from there on."""
+
+    array: np.ndarray  # keeps the memory
+    address: int
+    room: int
+
+    @property
+    def dtype(self) -> str:
+        return _dtype(self.array)
+
+    def at(self, offset: int) -> _HostRows:
+        return _HostRows(self.array, self.address + offset, self.room - offset)
+
+    def pinned(self) -> tuple[int, int] | None:
+        """(id, offset) of pinned memory, whose bounds are the device's to check; None for pageable."""
+        found = _host.current().find_pinned(self.array.__array_interface__["data"][0])
+        return (found.ident, self.address - found.address) if found else None
+
+    def view(self, rows: int, width: int, pitch: int) -> np.ndarray:
+        """uint8 `[rows, width]` over the array's own memory; the caller has compared it with `room`."""
+        memory = (ctypes.c_ubyte * ((rows - 1) * pitch + width)).from_address(self.address)
+        return np.lib.stride_tricks.as_strided(np.ctypeslib.as_array(memory), (rows, width), (pitch, 1))
+
+
+def _host_rows(function: str, buffer: Any, writable: bool) -> _HostRows:
+    """The array behind a host buffer; one with strides too, as in pycuda."""
+    array = buffer if isinstance(buffer, np.ndarray) else _host_array(function, buffer, writable)
+    if writable and not array.flags.writeable:
+        raise ValueError(f"{function}: the destination array is read-only")
+    address = array.__array_interface__["data"][0]
+    return _HostRows(array, address, byte_bounds(array)[1] - address)
+
+
 def _memset(function: str, dest: Any, data: int, width: int, count: int, stream: int) -> None:
     _need_context(function)
     pattern = int(data).to_bytes(width, "little")
@@ -525,7 +670,6 @@ _REAL_ONLY = frozenset(
         "InOut",
         "Array",
         "TextureReference",
-        "Memcpy2D",
         "Memcpy3D",
         "mem_alloc_pitch",
         "managed_empty",
