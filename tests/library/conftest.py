@@ -1,4 +1,4 @@
-"""One export of the small model for all tests of the library: it takes seconds, and no test changes it."""
+"""One export of each small model for all tests of the library: it takes seconds, and no test changes it."""
 
 from __future__ import annotations
 
@@ -45,6 +45,49 @@ def make_batch(classifier: Any) -> Callable[[int, int], Batch]:
         return ids, (np.arange(length) < kept).astype(np.int64)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def generator() -> Any:
+    from helpers.models import load_generator
+
+    return load_generator("small")
+
+
+@pytest.fixture(scope="session")
+def decoder_onnx(generator: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small GPT-2, logits of all positions."""
+    from helpers.export import export_decoder
+
+    return export_decoder(generator.model, tmp_path_factory.mktemp("onnx") / "decoder.onnx")
+
+
+@pytest.fixture(scope="session")
+def last_step_onnx(generator: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small GPT-2, logits of the last position alone."""
+    from helpers.export import export_decoder
+
+    return export_decoder(generator.model, tmp_path_factory.mktemp("onnx") / "last_step.onnx", last_step=True)
+
+
+@pytest.fixture(scope="session")
+def decoder_fp16_onnx(decoder_onnx: Path) -> Path:
+    from helpers.precision import to_fp16
+
+    return to_fp16(decoder_onnx, decoder_onnx.with_name("decoder_fp16.onnx"))
+
+
+@pytest.fixture(scope="session")
+def decoder_plans(decoder_onnx: Path, last_step_onnx: Path, simulator: Any) -> dict[str, Path]:
+    """Plans of both by name ("full", "last step"): 1 to 16 rows of 1 to 32 tokens."""
+    from helpers import engine
+
+    profile = dict.fromkeys(("input_ids", "attention_mask"), ((1, 1), (8, 16), (16, 32)))
+    sources = {"full": decoder_onnx, "last step": last_step_onnx}
+    return {
+        name: engine.build(source, source.with_suffix(".plan"), profile, progress=False).path
+        for name, source in sources.items()
+    }
 
 
 @pytest.fixture(scope="session")
