@@ -127,14 +127,18 @@ def export_decoder(
             return logits[:, -1] if last_step else logits
 
     module = Decoder().eval()
+    wrong = f"{type(model).__name__} is no decoder: "
+    expected = (
+        "Expected a causal language model that takes position_ids and logits_to_keep and returns an object with "
+        ".logits [batch, sequence, vocabulary], such as GPT2LMHeadModel."
+    )
     try:
         with torch.inference_mode():
-            module(**example)
+            logits = module(**example)
     except (TypeError, AttributeError) as error:
-        raise ExportError(
-            f"{type(model).__name__} cannot be called as a decoder: {error}. Expected a causal language model that "
-            "takes position_ids and logits_to_keep and returns an object with .logits, such as GPT2LMHeadModel."
-        ) from error
+        raise ExportError(f"{wrong}{error}. {expected}") from error
+    if tuple(logits.shape[:-1]) != (_EXAMPLE[:1] if last_step else _EXAMPLE):
+        raise ExportError(f"{wrong}its logits are {list(logits.shape)} for input_ids {list(_EXAMPLE)}. {expected}")
     name = type(model).__name__ + ("LastStep" if last_step else "")
     return _export(module, example, Path(path), name, max_batch, (1, longest), sequence_logits=not last_step)
 

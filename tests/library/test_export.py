@@ -196,3 +196,63 @@ def test_parity_on_bad_input(fp32_onnx, classifier, make_batch, tmp_path):
         parity(model, fp32_onnx, [(ids.astype(np.int32), mask)])
     with pytest.raises(ExportError, match="No batches"):
         parity(model, fp32_onnx, [])
+
+
+# --- a decoder ---
+
+
+def test_a_decoders_graph_has_a_sequence_axis_in_its_logits_or_none(decoder_onnx, last_step_onnx, generator):
+    for path, wanted in ((decoder_onnx, ["batch", "sequence"]), (last_step_onnx, ["batch"])):
+        proto = onnx.load(str(path))
+        assert [(value.name, dims(value)) for value in proto.graph.input] == [
+            ("input_ids", ["batch", "sequence"]),
+            ("attention_mask", ["batch", "sequence"]),
+        ]
+        (logits,) = proto.graph.output
+        assert logits.name == "logits" and dims(logits) == [*wanted, generator.vocabulary]
+        assert [item.version for item in proto.opset_import if not item.domain] == [20]
+        assert not list(path.parent.glob("*.data"))
+
+
+@pytest.mark.parametrize("padding", ["left", "none", "all but one"])
+def test_positions_are_counted_from_the_mask(decoder_onnx, last_step_onnx, generator, padding):
+    """A row that is padded on the left has the logits of the same row alone."""
+    import onnxruntime as ort
+
+    random = np.random.default_rng(3)
+    rows, length = 3, 11
+    hidden = {"left": [4, 0, 1], "none": [0, 0, 0], "all but one": [10, 9, 10]}[padding]
+    ids = random.integers(0, generator.vocabulary, (rows, length))
+    mask = (np.arange(length) >= np.array(hidden)[:, None]).astype(np.int64)
+    feeds = {"input_ids": ids, "attention_mask": mask}
+    (full,) = ort.InferenceSession(str(decoder_onnx)).run(None, feeds)
+    (last,) = ort.InferenceSession(str(last_step_onnx)).run(None, feeds)
+    for row in range(rows):
+        with torch.no_grad():
+            alone = generator.model(input_ids=torch.from_numpy(ids[row : row + 1, hidden[row] :])).logits.numpy()[0]
+        assert np.abs(full[row, hidden[row] :] - alone).max() < 1e-4
+        assert np.abs(last[row] - alone[-1]).max() < 1e-4
+
+
+def test_the_last_step_is_cut_out_before_the_last_product(last_step_onnx, generator):
+    """The product with the vocabulary sees one position: that is what makes the graph cheaper, not the smaller output."""
+    inferred = onnx.shape_inference.infer_shapes(onnx.load(str(last_step_onnx)), data_prop=True).graph
+    shapes = {value.name: dims(value) for value in [*inferred.value_info, *inferred.output]}
+    heads = [node for node in inferred.node if node.op_type in ("MatMul", "Gemm")]
+    (head,) = [node for node in heads if shapes.get(node.output[0], [0])[-1] == generator.vocabulary]
+    assert shapes[head.output[0]] in (["batch", 1, generator.vocabulary], ["batch", generator.vocabulary])
+
+
+def test_what_is_no_decoder_is_refused(classifier, generator, tmp_path):
+    from helpers.export import export_decoder
+
+    path = tmp_path / "decoder.onnx"
+    with pytest.raises(ExportError, match=r"is no decoder: its logits are \[2, 6\] for input_ids \[2, 8\]"):
+        export_decoder(classifier.model, path)
+    with pytest.raises(ExportError, match="position table has 256 rows"):
+        export_decoder(generator.model, path, max_length=257)
+    with pytest.raises(ExportError, match="max_batch is 1"):
+        export_decoder(generator.model, path, max_batch=1)
+    with pytest.raises(ExportError, match="is a folder"):
+        export_decoder(generator.model, tmp_path)
+    assert not path.exists()
