@@ -62,7 +62,8 @@ class CudaEngine(Engine):  # pragma: no cover - needs a GPU
 class CudaDevice:  # pragma: no cover - needs a GPU
     """Device 0, in its primary context; has the methods of `Device`.
 
-    The record has what was enqueued and when; when it ran is the GPU's affair (use events).
+    The record has what was enqueued and when; when it ran is the GPU's affair (use events). Of allocations, frees and
+    waits, which are the host's own time, it has beginning and end.
     """
 
     def __init__(self) -> None:
@@ -93,8 +94,12 @@ class CudaDevice:  # pragma: no cover - needs a GPU
             self._current.set = True
         return self._do(getattr(self._cu, function)(*arguments))
 
-    def _note(self, op: str, stream: int = 0, **fields: Any) -> None:
-        self._record.append(Event(len(self._record), op, stream, enqueued_ns=time.perf_counter_ns(), **fields))
+    def _note(self, op: str, stream: int = 0, *, began: int = 0, **fields: Any) -> None:
+        """`began`: when the host's call began, for calls that are the host's own time."""
+        now = time.perf_counter_ns()
+        event = Event(len(self._record), op, stream, enqueued_ns=now, **fields)
+        event.started_ns, event.finished_ns = began, now if began else 0
+        self._record.append(event)
 
     def record(self, since: int = 0) -> list[dict[str, Any]]:
         return [asdict(event) for event in self._record[since:]]
@@ -138,18 +143,21 @@ class CudaDevice:  # pragma: no cover - needs a GPU
         return [free, total]
 
     def mem_alloc(self, nbytes: int) -> int:
+        began = time.perf_counter_ns()
         address = int(self._call("cuMemAlloc", nbytes))
-        self._note("alloc", nbytes=nbytes, address=address)
+        self._note("alloc", began=began, nbytes=nbytes, address=address)
         return address
 
     def mem_free(self, address: int) -> None:
+        began = time.perf_counter_ns()
         self._call("cuMemFree", self._cu.CUdeviceptr(address))
-        self._note("free", address=address)
+        self._note("free", began=began, address=address)
 
     def host_alloc(self, nbytes: int) -> int:
+        began = time.perf_counter_ns()
         ident = next(self._ids)
         self._host[ident] = (int(self._call("cuMemHostAlloc", nbytes, 0)), nbytes)
-        self._note("host_alloc", nbytes=nbytes)
+        self._note("host_alloc", began=began, nbytes=nbytes)
         return ident
 
     def host_map(self, ident: int) -> Any:
@@ -157,9 +165,10 @@ class CudaDevice:  # pragma: no cover - needs a GPU
         return (ctypes.c_ubyte * nbytes).from_address(address)
 
     def host_free(self, ident: int) -> None:
+        began = time.perf_counter_ns()
         address, nbytes = self._host.pop(ident)
         self._call("cuMemFreeHost", address)
-        self._note("host_free", nbytes=nbytes)
+        self._note("host_free", began=began, nbytes=nbytes)
 
     # --- streams and events ---
 
@@ -167,12 +176,14 @@ class CudaDevice:  # pragma: no cover - needs a GPU
         return int(self._call("cuStreamCreate", flags))
 
     def stream_synchronize(self, handle: int) -> None:
+        began = time.perf_counter_ns()
         self._call("cuStreamSynchronize", self._cu.CUstream(handle))
-        self._note("synchronize", handle, waited_for="stream")
+        self._note("synchronize", handle, began=began, waited_for="stream")
 
     def synchronize(self) -> None:
+        began = time.perf_counter_ns()
         self._call("cuCtxSynchronize")
-        self._note("synchronize", waited_for="device")
+        self._note("synchronize", began=began, waited_for="device")
 
     def stream_query(self, handle: int) -> bool:
         self._call("cuDriverGetVersion")
@@ -198,8 +209,9 @@ class CudaDevice:  # pragma: no cover - needs a GPU
         self._note("event_record", stream)
 
     def event_synchronize(self, handle: int) -> None:
+        began = time.perf_counter_ns()
         self._call("cuEventSynchronize", self._events[handle])
-        self._note("synchronize", waited_for="event")
+        self._note("synchronize", began=began, waited_for="event")
 
     def event_query(self, handle: int) -> bool:
         (error,) = self._cu.cuEventQuery(self._events[handle])

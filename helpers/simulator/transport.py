@@ -253,7 +253,7 @@ def _checked(method: Any, arguments: list[Any], methods: Methods = METHODS) -> l
         raise ProtocolError(f"{method} takes {needed} to {len(kinds)} arguments, {len(arguments)} came")
     for kind, argument in zip(kinds, arguments, strict=False):
         if not _CHECKS[kind.removesuffix("?")](argument):
-            raise ProtocolError(f"{method}: expected {kind}, got {type(argument).__name__}")
+            raise ProtocolError(f"{method}: expected {kind.removesuffix('?')}, got {type(argument).__name__}")
     return arguments
 
 
