@@ -96,7 +96,12 @@ class Subject(Protocol):
         """A TensorRT logger that prints nothing; `errors` is the list of its ERROR lines."""
 
     def runner(self, plan: bytes) -> Ref:
-        """run(*arrays, in the plan's order of inputs) -> first output: one whole inference, done when it returns."""
+        """run(*arrays, in the plan's order of inputs or by name) -> first output: one whole inference, done when it
+        returns."""
+
+    def copier(self, first: int) -> Ref:
+        """copy(host, device, shape, stream): enqueue the copy of all logits, `shape` [B, t, V] or [B, V], to the end of
+        the flat pinned array `host`, the first so many in a copy of their own; the view [B, V] of the last step."""
 
 
 class _Box:
@@ -222,6 +227,9 @@ class Here:
     def runner(self, plan: bytes) -> Ref:
         return self._box(_runner(plan))
 
+    def copier(self, first: int) -> Ref:
+        return self._box(_copier(first))
+
     def close(self) -> None:
         """Delete the folder of the check."""
         if self._folder is not None:
@@ -280,8 +288,9 @@ def _runner(plan: bytes) -> Callable[..., np.ndarray]:
         inputs = [t[0] for t in tensors if t[2] == "INPUT"]
         output = next(t[0] for t in tensors if t[2] == "OUTPUT")
 
-        def run(*arrays: np.ndarray) -> np.ndarray:
-            fed = {name: np.ascontiguousarray(array) for name, array in zip(inputs, arrays, strict=True)}
+        def run(*arrays: np.ndarray, **named: np.ndarray) -> np.ndarray:
+            given = dict(zip(inputs, arrays, strict=not named)) | named
+            fed = {name: np.ascontiguousarray(array) for name, array in given.items()}
             result: np.ndarray = device.infer(loaded["engine"], fed)[output]
             return result
 
@@ -299,6 +308,23 @@ def _runner(plan: bytes) -> Callable[..., np.ndarray]:
         return result
 
     return on_gpu  # pragma: no cover - needs a GPU
+
+
+def _copier(first: int) -> Callable[..., np.ndarray]:
+    def copy(host: np.ndarray, device: Any, shape: Any, stream: Any) -> np.ndarray:
+        import pycuda.driver as cuda
+
+        axes = tuple(int(axis) for axis in shape)
+        count = int(np.prod(axes))
+        if host.ndim != 1 or len(axes) not in (2, 3) or not 0 < count <= host.size:
+            raise TypeError(f"copy_logits was given a host array {list(host.shape)} for logits {list(axes)}")
+        whole = host[host.size - count :]
+        cuda.memcpy_dtoh_async(whole[:first], device, stream)
+        cuda.memcpy_dtoh_async(whole[first:], int(device) + whole[:first].nbytes, stream)
+        logits = whole.reshape(axes)
+        return logits if len(axes) == 2 else logits[:, -1]
+
+    return copy
 
 
 def _raised(error: BaseException, function: Any) -> Raised:
@@ -432,6 +458,9 @@ class Far:
 
     def runner(self, plan: bytes) -> Ref:
         return self._ask_for_ref("runner", plan)
+
+    def copier(self, first: int) -> Ref:
+        return self._ask_for_ref("copier", first)
 
     def close(self) -> None:
         """Let go of all handles and of the check's folder."""

@@ -136,7 +136,7 @@ def test_in_a_graded_run_the_one_export_is_of_a_secret_model(answer: Callable[..
     """Else one file, exported from the public model, would be everybody's answer."""
     row, public = table("ex1")["ex1/export"], Here(answer("ex1/export"))
     run(row, public, EXAMINER, VISIBLE)
-    file = public.shared["ex1/export"].data
+    file = public.shared["ex1/export"][0].data
     graded = Here(lambda model, path: path.write_bytes(file))
     graded.shared["draw"] = Draw(b"secret")
     assert run(row, graded, EXAMINER, VISIBLE).points == 0

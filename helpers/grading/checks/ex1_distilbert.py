@@ -10,9 +10,7 @@ Nothing here uses the library's own export, engine or runtime: those are answers
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -23,40 +21,52 @@ import numpy as np
 from ..compare import differs
 from ..draw import Draw
 from ..examiner import RUNTIME, TRUE_FP16, Examiner
-from ..report import Check, NotAttempted, Report, Stopped, errors_of, said, short, words
+from ..report import Check, Report, errors_of, said, short, words
 from ..subject import Raised, Ref, Subject
 from .ground import (
+    NO_RECORD,
     Classifier,
+    Event,
     Facts,
     Model,
     Odd,
     Range,
     Shape,
+    address_of,
+    allows,
     as_number,
     built_by,
     classifier_model,
+    declared,
+    digest_of,
     drawn_names,
     drawn_range,
+    drawn_weights,
+    files_of,
+    heavy_model,
+    holds,
+    is_fixed,
+    live_bytes,
     make_ground,
+    need_context,
+    once,
     path_of,
     profile_of,
     put_profile,
+    quietly,
+    same_model,
     serialized,
     sum_model,
     trt_constant,
     unlike,
     value_of,
+    wait_problem,
 )
-
-Event = dict[str, Any]
-
-_NO_RECORD = "only the simulated device in this process keeps a record"
-_NUMPY = {"FLOAT": "float32", "HALF": "float16", "INT64": "int64", "INT32": "int32"}
-
 
 # --- ex1/export -----------------------------------------------------------------------------------------------------
 
 _Answer = tuple[np.ndarray, np.ndarray, np.ndarray]  # input_ids, attention_mask, logits
+_ONNX = "model.onnx"
 
 
 @dataclass(frozen=True)
@@ -69,9 +79,6 @@ class _Exported:
     @property
     def data(self) -> bytes:
         return self.files.get(_ONNX, b"")
-
-
-_ONNX = "model.onnx"
 
 
 def _settings(draw: Draw) -> dict[str, Any]:
@@ -88,65 +95,19 @@ def _settings(draw: Draw) -> dict[str, Any]:
     }
 
 
-def _tiny_model(draw: Draw) -> tuple[Any, dict[str, np.ndarray], dict[str, Any]]:
-    """A small DistilBERT in this process, its weights, and its settings."""
-    import torch
+def _exported(subject: Subject, report: Report, draw: Draw) -> _Exported:
     from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
-    settings, random = _settings(draw), draw("export: weights")
-    with torch.random.fork_rng(devices=[]):
-        model = DistilBertForSequenceClassification(DistilBertConfig(**settings)).eval()
-    weights = {
-        name: (random.normal(size=tuple(tensor.shape)) * 0.5).astype(np.float32)
-        for name, tensor in model.state_dict().items()
-        if tensor.dtype == torch.float32
-    }
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()}, strict=False)
-    return model, weights, settings
-
-
-def _exported(subject: Subject, report: Report, draw: Draw) -> _Exported:
-    """Call the student's function, once for a check and its twin."""
-    key = "ex1/export"
-    if key in subject.shared:
-        made = subject.shared[key]
-        if isinstance(made, _Exported):
-            return made
-        lines, error = made
-        report.lines.extend(lines)
-        raise error
-    try:
-        # a graded run has one call for both: with the secret model, or one public file would serve everybody
-        made = subject.shared[key] = _export_once(subject, report, subject.shared.get("draw", draw))
-    except (NotAttempted, Stopped) as error:
-        subject.shared[key] = (report.lines[-1:], error)
-        raise
-    return made
-
-
-def _export_once(subject: Subject, report: Report, draw: Draw) -> _Exported:
-    model, weights, settings = _tiny_model(draw)
-    theirs = subject.new(
-        "transformers.DistilBertForSequenceClassification", subject.new("transformers.DistilBertConfig", **settings)
-    )
-    state = {name: subject.new("torch.from_numpy", array) for name, array in weights.items()}
-    subject.method(theirs, "load_state_dict", state, strict=False)
-    subject.method(theirs, "eval")
+    settings = _settings(draw)
+    model = drawn_weights(DistilBertForSequenceClassification, DistilBertConfig, settings, draw("export: weights"))
+    theirs = same_model(subject, model, "transformers.DistilBertForSequenceClassification", settings)
     path = path_of(subject, subject.path(_ONNX))
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # the exporter's notes on packages that nobody needs here
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            report.call("the model is exported", subject, subject.answer(), theirs, path)
-    finally:
-        logging.disable(before)
-    files = {name: data for name in subject.files()[:8] if (data := subject.read(name)) is not None}
-    return _Exported(model, files)
+    quietly(lambda: report.call("the model is exported", subject, subject.answer(), theirs, path))
+    return _Exported(model, files_of(subject))
 
 
 def _export(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> None:
-    made = _exported(subject, report, draw)
+    made = once(subject, report, "ex1/export", draw, lambda secret: _exported(subject, report, secret))
     if not made.data:
         report.fail(
             "the ONNX file is at the path that was given",
@@ -180,7 +141,7 @@ def _export(subject: Subject, examiner: Examiner, report: Report, draw: Draw) ->
         "int64 inputs input_ids and attention_mask, output logits",
         set(inputs) == set(names) and set(outputs) == {"logits"} and all(t[0] == "INT64" for t in inputs.values()),
         0.5,
-        f"inputs {_declared(inputs)}, outputs {_declared(outputs)}",
+        f"inputs {declared(inputs)}, outputs {declared(outputs)}",
         "input_names=[...] and output_names=[...]; a missing input may be the same tensor as the other.",
     ):
         return
@@ -188,19 +149,19 @@ def _export(subject: Subject, examiner: Examiner, report: Report, draw: Draw) ->
         f"{name} axis {axis} is {dim or 'unknown'}"
         for name in names
         for axis, dim in enumerate(inputs[name][1])
-        if _fixed(dim)
+        if is_fixed(dim)
     ]
     report.expect(
         "batch and sequence of both inputs are dynamic",
         not fixed and all(len(inputs[name][1]) == 2 for name in names),
         1.0,
-        ", ".join(fixed) or f"inputs {_declared(inputs)}",
+        ", ".join(fixed) or f"inputs {declared(inputs)}",
         "dynamic_shapes: one {0: Dim, 1: Dim} for each input; the example batch must not be 1.",
     )
     shape, labels = outputs["logits"][1], made.model.config.num_labels
     report.expect(
         "logits are [batch, labels]: a dynamic batch and no sequence axis",
-        len(shape) == 2 and not _fixed(shape[0]) and shape[1] == labels,
+        len(shape) == 2 and not is_fixed(shape[0]) and shape[1] == labels,
         0.5,
         f"logits are {shape}" + ("" if "draw" in subject.shared else f", and the model has {labels} labels"),
         "a classifier gives one row a text; only axis 0 follows the input.",
@@ -224,20 +185,10 @@ def _export(subject: Subject, examiner: Examiner, report: Report, draw: Draw) ->
     )
 
 
-def _fixed(dim: str | int) -> bool:
-    """Whether a dimension of an ONNX tensor is a number (or missing) and not a name."""
-    return not isinstance(dim, str) or not dim
-
-
-def _declared(tensors: Mapping[str, Any]) -> str:
-    return short({name: f"{kind} {dims}" for name, (kind, dims) in list(tensors.items())[:6]})
-
-
 def _holds_the_weights(made: _Exported) -> bool:
     """Whether the table of words, which no exporter takes apart, lies in one of the files."""
     table = made.model.distilbert.embeddings.word_embeddings.weight.detach().numpy()
-    kinds = (table.tobytes(), table.astype(np.float16).tobytes())
-    return any(kind in data for kind in kinds for data in made.files.values())
+    return holds(made.files, table)
 
 
 def _answers(model: Any, draw: Draw) -> list[_Answer]:
@@ -433,15 +384,10 @@ def _not_served(profiles: list[Any], names: Sequence[str], smallest: Shape, larg
     for rows in range(smallest[0], largest[0] + 1):
         for length in range(smallest[1], largest[1] + 1):
             shape = (rows, length)
-            if not any(all(_inside(shape, profile[name]) for name in names) for profile in profiles):
+            if not any(all(allows(shape, profile[name]) for name in names) for profile in profiles):
                 shown = short([{n: [tuple(s) for s in p[n]] for n in names} for p in profiles])
                 return f"{shape} is not allowed, asked for {smallest} to {largest}; the profile is {shown}"
     return ""
-
-
-def _inside(shape: Sequence[int], limits: Sequence[Sequence[int]]) -> bool:
-    low, _, high = limits
-    return len(low) == len(shape) and all(a <= d <= b for a, d, b in zip(low, shape, high, strict=True))
 
 
 # --- ex1/build ------------------------------------------------------------------------------------------------------
@@ -470,7 +416,7 @@ def _build(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> 
     facts = examiner.plan(data or b"", True)
     problem = "there is no file at the given path" if data is None else unlike(facts, model)
     profiles = [profile[model.inputs[0]] for profile in facts["profiles"] if model.inputs[0] in profile]
-    if not problem and not any(_inside(shapes[1], profile) for profile in profiles):
+    if not problem and not any(allows(shapes[1], profile) for profile in profiles):
         problem = "the plan was built with another profile than the config's"
     good = report.expect(
         "the file holds a plan that the runtime takes",
@@ -711,7 +657,7 @@ def _buffers(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
     sizes = [rows * length] * 4 + [rows, rows * length * width]
     needed = {name: (size, np.dtype(dtype)) for (name, dtype), size in zip(model.dtypes.items(), sizes, strict=True)}
     plan = examiner.build(model.onnx, profile_of(model.inputs, shapes))
-    _need_context(subject)
+    need_context(subject)
     logger = subject.logger()
     runtime = subject.new("tensorrt.Runtime", logger)
     engine = subject.method(runtime, "deserialize_cuda_engine", plan)
@@ -761,8 +707,8 @@ def _buffers(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
         " is flat: trt.volume(shape) elements.",
     )
     if not examiner.has_record:
-        report.skip("all host memory is pinned, each tensor's its own", 1.0, _NO_RECORD)
-        report.skip("device memory is as large as the largest shape needs, each tensor's its own", 1.0, _NO_RECORD)
+        report.skip("all host memory is pinned, each tensor's its own", 1.0, NO_RECORD)
+        report.skip("device memory is as large as the largest shape needs, each tensor's its own", 1.0, NO_RECORD)
         return
     problem = _not_pinned(subject, examiner, hosts, claims, draw)
     report.expect(
@@ -773,7 +719,7 @@ def _buffers(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
         "cuda.pagelocked_empty instead of np.empty, once for each tensor; from pageable memory a copy holds the"
         " program up.",
     )
-    addresses = {name: _address(subject, devices[name]) for name in needed}
+    addresses = {name: address_of(subject, devices[name]) for name in needed}
     short_of = []
     for name, (size, dtype) in needed.items():
         nbytes, wanted = examiner.allocation(addresses[name]), min(size, claims[name]["size"]) * dtype.itemsize
@@ -789,11 +735,6 @@ def _buffers(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
     )
 
 
-def _need_context(subject: Subject) -> None:
-    """Make a CUDA context, where the notebook has not done it yet."""
-    subject.new("importlib.import_module", "pycuda.autoprimaryctx")
-
-
 def _claim(subject: Subject, host: Ref) -> dict[str, Any]:
     """What a host array is: what it says of itself where its memory is pinned, else what its bytes are."""
     try:
@@ -805,15 +746,6 @@ def _claim(subject: Subject, host: Ref) -> dict[str, Any]:
         return {"dtype": "no array that can be read", "size": 0, "nbytes": 0, "pinned": None, "axes": 0}
     whole = {"dtype": str(shown.dtype), "size": shown.size, "nbytes": shown.nbytes, "axes": shown.ndim}
     return whole | {"pinned": claim["pinned"]}
-
-
-def _address(subject: Subject, device: Ref) -> int:
-    """The device address that an allocation stands for; 0 where it stands for none."""
-    try:
-        told = value_of(subject, subject.method(device, "__int__"))  # int() would take text too
-    except Raised:
-        return 0
-    return told if type(told) is int and 0 < told < 1 << 62 else 0
 
 
 def _not_pinned(
@@ -857,7 +789,7 @@ class _Engine:
 
 
 def _engine(subject: Subject, plan: bytes, model: Model, sizes: Mapping[str, int]) -> _Engine:
-    _need_context(subject)
+    need_context(subject)
     logger = subject.logger()
     runtime = subject.new("tensorrt.Runtime", logger)
     engine = subject.method(runtime, "deserialize_cuda_engine", plan)
@@ -890,7 +822,7 @@ class _Call:
 
     def execution(self, plan: str) -> Event | None:
         """The execution of this plan on exactly these inputs; None where there was none."""
-        given = {f"input:{name}": _sha(array) for name, array in self.inputs.items()} | {"plan": plan}
+        given = {f"input:{name}": digest_of(array) for name, array in self.inputs.items()} | {"plan": plan}
         for event in self.settled:
             digests = event.get("digests") or {}
             if event["op"] == "execute" and all(digests.get(k) == v for k, v in given.items()):
@@ -899,7 +831,7 @@ class _Call:
 
     def copied_back(self, name: str, array: np.ndarray, execution: Event) -> bool:
         """Whether `array` is what this execution computed, and was copied to the host afterwards."""
-        digest = _sha(array)
+        digest = digest_of(array)
         if (execution.get("digests") or {}).get(f"output:{name}") != digest:
             return False
         later = [e for e in self.settled if e["op"] == "dtoh" and e["index"] > execution["index"]]
@@ -908,10 +840,6 @@ class _Call:
             (e.get("digests") or {}).get("data") == digest or (e["tensor"] == name and e["nbytes"] > array.nbytes)
             for e in later
         )
-
-
-def _sha(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def _enqueue(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> None:
@@ -965,7 +893,7 @@ def _enqueue(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
     )
     if not recorded:
         for what, weight in _RECORDED_LINES:
-            report.skip(what, weight, _NO_RECORD)
+            report.skip(what, weight, NO_RECORD)
         return
     copies = [event for call in calls for event in call.events if event["op"] in ("htod", "dtoh")]
     blocking = sorted({_shown(event) for event in copies if event["memory"] != "pinned"})
@@ -984,7 +912,7 @@ def _enqueue(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
         "; ".join(wrong[:3]) if genuine else not_run,
         "copy host[:n] with n elements of this batch, not the whole buffer.",
     )
-    waits = sorted({problem for call in calls if (problem := _waits(call.events))})
+    waits = sorted({problem for call in calls if (problem := wait_problem(call.events))})
     report.expect(
         _RECORDED_LINES[2][0],
         genuine and not waits,
@@ -993,7 +921,7 @@ def _enqueue(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
         "stream.synchronize() once, at the end, for all outputs together. A blocking copy waits too.",
     )
     anew = [e["op"] for call in calls for e in call.events if e["op"] in ("engine_load", "context_create")]
-    grown = _live(history) - _live([event for event in history if event["index"] < halfway])
+    grown = live_bytes(history) - live_bytes([event for event in history if event["index"] < halfway])
     report.expect(
         _RECORDED_LINES[3][0],
         genuine and not anew and grown <= 0,
@@ -1116,17 +1044,6 @@ def _shown(event: Event) -> str:
     return f"{event['op']} {event['tensor'] or ''} {event['memory']}".replace("  ", " ")
 
 
-def _live(events: Sequence[Event]) -> int:
-    """Bytes of device memory that were allocated in these events and not freed in them."""
-    live: dict[int, int] = {}
-    for event in events:
-        if event["op"] == "alloc":
-            live[event["address"]] = event["nbytes"]
-        elif event["op"] == "free":
-            live.pop(event["address"], None)
-    return sum(live.values())
-
-
 def _wrong_bytes(call: _Call) -> list[str]:
     wanted = {
         "htod": sum(array.nbytes for array in call.inputs.values()),
@@ -1141,61 +1058,7 @@ def _wrong_bytes(call: _Call) -> list[str]:
     return found
 
 
-def _waits(events: list[Event]) -> str:
-    """What is wrong about the waits among the events of one batch; empty where nothing is.
-
-    Waiting for a stream, an event or the context is the same here. So is asking until all is done, which leaves no
-    event. Which streams the work went to is not judged: where the order between them is missing, results are wrong.
-    """
-    waits = [event for event in events if event["op"] == "synchronize"]
-    work = [event for event in events if event["op"] in ("htod", "execute", "dtoh")]
-    if len(waits) > 1:
-        return f"{len(waits)} waits for a batch"
-    if not work or any(not event["finished_ns"] for event in work):
-        return (
-            "0 waits for a batch: work was still queued at the end" if not waits else "a wait that does not cover all"
-        )
-    if waits and waits[0]["index"] < work[-1]["index"]:
-        return "the wait comes before the last work was enqueued"
-    executions = sum(event["op"] == "execute" for event in work)
-    if executions != 1:
-        return f"{executions} executions for a batch"
-    # A blocking copy waits as well; that it blocks is another line's affair. So does freeing device memory, and Python
-    # may free what somebody dropped long ago at any time.
-    exempt = any(event["memory"] != "pinned" for event in work if event["op"] != "execute")
-    exempt = exempt or any(event["op"] == "free" for event in events)
-    if not exempt and any(event["finished_ns"] < work[-1]["enqueued_ns"] for event in work):
-        return "something waited before all work was enqueued"
-    return ""
-
-
 # --- ex1/benchmark --------------------------------------------------------------------------------------------------
-
-
-def _heavy(draw: Draw) -> Model:
-    """A model whose inference takes milliseconds, so that the way to the device is a small part of them."""
-    tokens, mask, scores = drawn_names(draw, "benchmark", 3)
-    random, width = draw("benchmark: weights"), 768
-    text = f"""
-        heavy (int64[batch, sequence] {tokens}, int64[batch, sequence] {mask}) => (float[batch, 4] {scores}) {{
-            last = Constant <value_ints = [-1]> ()
-            second = Constant <value_ints = [1]> ()
-            x = Gather (table, {tokens})
-            y = MatMul (x, weights)
-            z = MatMul (y, weights)
-            factor = Cast <to = 1> ({mask})
-            column = Unsqueeze (factor, last)
-            product = Mul (z, column)
-            sum = ReduceSum <keepdims = 0> (product, second)
-            {scores} = MatMul (sum, head)
-        }}"""
-    weights = {
-        "table": random.normal(size=(30, width)).astype(np.float32),
-        "weights": (random.normal(size=(width, width)) / math.sqrt(width)).astype(np.float32),
-        "head": random.normal(size=(width, 4)).astype(np.float32),
-    }
-    dtypes = {tokens: "int64", mask: "int64", scores: "float32"}
-    return Model(serialized(text, weights), (tokens, mask), (scores,), dtypes)
 
 
 @dataclass(frozen=True)
@@ -1212,7 +1075,7 @@ _KEYS = ("median_ms", "p5_ms", "p95_ms", "runs", "samples", "samples_per_second"
 
 
 def _benchmark(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> None:
-    model, random = _heavy(draw), draw("benchmark: batches")
+    model, random = heavy_model(draw, "benchmark"), draw("benchmark: batches")
     full, length, whole = int(random.integers(28, 35)), int(random.integers(14, 19)), int(random.integers(3, 5))
     # Full batches, one of as many rows and half the length, and a smaller last one: the mean is far from the median.
     shapes = [(full, length)] * whole + [(full, length // 2), (int(random.integers(5, 10)), length)]
@@ -1253,7 +1116,7 @@ def _benchmark(subject: Subject, examiner: Examiner, report: Report, draw: Draw)
     figures = {key: value for key, value in told.items() if value is not None}
     if not recorded:
         for what, weight in _BENCHMARK_LINES:
-            report.skip(what, weight, _NO_RECORD)
+            report.skip(what, weight, NO_RECORD)
         return
     try:
         hasty = subject.item(subject.call(answer, run, batches, 0.0), "runs")
@@ -1289,7 +1152,7 @@ _BENCHMARK_LINES = (
 
 
 def _runs(events: list[Event], arrays: list[tuple[np.ndarray, np.ndarray]], names: Sequence[str]) -> list[_Run]:
-    known = {(_sha(tokens), _sha(mask)): i for i, (tokens, mask) in enumerate(arrays)}
+    known = {(digest_of(tokens), digest_of(mask)): i for i, (tokens, mask) in enumerate(arrays)}
     found = []
     for event in events:
         if event["op"] == "inference":

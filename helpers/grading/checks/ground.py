@@ -1,4 +1,5 @@
-"""What checks stand on: small models with drawn weights and names, and objects of the subject made by primitives.
+"""What checks stand on: small models with drawn weights and names, objects of the subject made by primitives, and what
+is read from the device's record.
 
 The judge puts the steps together, so that a student's process holds no code of ours that parses, builds or runs.
 """
@@ -6,20 +7,26 @@ The judge puts the steps together, so that a student's process holds no code of 
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..draw import Draw
-from ..report import words
+from ..report import NotAttempted, Report, Stopped, short, words
 from ..subject import Raised, Ref, Subject
 
 Shape = tuple[int, int]
 Range = tuple[Shape, Shape, Shape]  # smallest, usual, largest
 Facts = dict[str, Any]
+Event = dict[str, Any]
+T = TypeVar("T")
+
+NO_RECORD = "only the simulated device in this process keeps a record"
 
 
 # --- what is drawn --------------------------------------------------------------------------------------------------
@@ -144,6 +151,32 @@ def classifier_model(draw: Draw, what: str) -> Classifier:
     )
 
 
+def heavy_model(draw: Draw, what: str) -> Model:
+    """tokens, mask int64 [batch, sequence] -> scores float32 [batch, 4]; takes milliseconds, and ways little."""
+    tokens, mask, scores = drawn_names(draw, what, 3)
+    random, width = draw(f"{what}: weights"), 768
+    text = f"""
+        heavy (int64[batch, sequence] {tokens}, int64[batch, sequence] {mask}) => (float[batch, 4] {scores}) {{
+            last = Constant <value_ints = [-1]> ()
+            second = Constant <value_ints = [1]> ()
+            x = Gather (table, {tokens})
+            y = MatMul (x, weights)
+            z = MatMul (y, weights)
+            factor = Cast <to = 1> ({mask})
+            column = Unsqueeze (factor, last)
+            product = Mul (z, column)
+            sum = ReduceSum <keepdims = 0> (product, second)
+            {scores} = MatMul (sum, head)
+        }}"""
+    weights = {
+        "table": random.normal(size=(30, width)).astype(np.float32),
+        "weights": (random.normal(size=(width, width)) / math.sqrt(width)).astype(np.float32),
+        "head": random.normal(size=(width, 4)).astype(np.float32),
+    }
+    dtypes = {tokens: "int64", mask: "int64", scores: "float32"}
+    return Model(serialized(text, weights), (tokens, mask), (scores,), dtypes)
+
+
 # --- the subject's side ---------------------------------------------------------------------------------------------
 
 
@@ -234,3 +267,154 @@ def unlike(facts: Facts, model: Model) -> str:
 
 def path_of(subject: Subject, text: str) -> Ref:
     return subject.new("pathlib.Path", text)
+
+
+def need_context(subject: Subject) -> None:
+    """Make a CUDA context, where the notebook has not done it yet."""
+    subject.new("importlib.import_module", "pycuda.autoprimaryctx")
+
+
+def address_of(subject: Subject, device: Ref) -> int:
+    """The device address that an allocation stands for; 0 where it stands for none."""
+    try:
+        told = value_of(subject, subject.method(device, "__int__"))  # int() would take text too
+    except Raised:
+        return 0
+    return told if type(told) is int and 0 < told < 1 << 62 else 0
+
+
+# --- exports --------------------------------------------------------------------------------------------------------
+
+
+def once(subject: Subject, report: Report, key: str, draw: Draw, make: Callable[[Draw], T]) -> T:
+    """What `make` gives, made once for a check and its twin, because it takes seconds. So are its failures.
+
+    A graded run makes it with the secret draw: with the public one, one public file would serve everybody.
+    """
+    if key not in subject.shared:
+        try:
+            subject.shared[key] = make(subject.shared.get("draw", draw)), None, []
+        except (NotAttempted, Stopped) as error:
+            subject.shared[key] = None, error, report.lines[-1:]
+            raise
+    made, failure, lines = subject.shared[key]
+    if failure is not None:
+        report.lines.extend(lines)
+        raise failure
+    return made
+
+
+def drawn_weights(cls: Any, config: Any, settings: Mapping[str, Any], random: np.random.Generator) -> Any:
+    """A small model of transformers' class `cls` in this process, with drawn weights."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        model = cls(config(**settings)).eval()
+    weights = {
+        name: torch.from_numpy((random.normal(size=tuple(tensor.shape)) * 0.5).astype(np.float32))
+        for name, tensor in model.state_dict().items()
+        if tensor.dtype == torch.float32
+    }
+    model.load_state_dict(weights, strict=False)
+    return model
+
+
+def same_model(subject: Subject, model: Any, name: str, settings: Mapping[str, Any]) -> Ref:
+    """The subject's own instance of `model`, a "transformers.DistilBertForSequenceClassification"."""
+    import torch
+
+    theirs = subject.new(name, subject.new(f"transformers.{type(model.config).__name__}", **settings))
+    state = {
+        key: subject.new("torch.from_numpy", tensor.numpy().copy())
+        for key, tensor in model.state_dict().items()
+        if tensor.dtype == torch.float32
+    }
+    subject.method(theirs, "load_state_dict", state, strict=False)
+    subject.method(theirs, "eval")
+    return theirs
+
+
+def quietly(run: Callable[[], T]) -> T:
+    """Run an export without the exporter's notes on packages that nobody needs here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return run()
+    finally:
+        logging.disable(before)
+
+
+def files_of(subject: Subject) -> dict[str, bytes]:
+    """The files that a call left behind in the check's folder."""
+    return {name: data for name in subject.files()[:8] if (data := subject.read(name)) is not None}
+
+
+def holds(files: Mapping[str, bytes], table: np.ndarray) -> bool:
+    """Whether a table of words, which no exporter takes apart, lies in one of the files, in FP32 or FP16."""
+    kinds = (table.tobytes(), table.astype(np.float16).tobytes())
+    return any(kind in data for kind in kinds for data in files.values())
+
+
+def is_fixed(dim: str | int) -> bool:
+    """Whether a dimension of an ONNX tensor is a number (or missing) and not a name."""
+    return not isinstance(dim, str) or not dim
+
+
+def declared(tensors: Mapping[str, Any]) -> str:
+    """What an ONNX file declares of some tensors, in words."""
+    return short({name: f"{kind} {dims}" for name, (kind, dims) in list(tensors.items())[:6]})
+
+
+def allows(shape: Sequence[int], limits: Sequence[Sequence[int]]) -> bool:
+    """Whether a shape lies within [smallest, usual, largest] of a profile."""
+    low, _, high = limits
+    return len(low) == len(shape) and all(a <= d <= b for a, d, b in zip(low, shape, high, strict=True))
+
+
+# --- the record -----------------------------------------------------------------------------------------------------
+
+
+def digest_of(array: np.ndarray) -> str:
+    """SHA-256 of an array's bytes, as the device's record has it."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def live_bytes(events: Sequence[Event]) -> int:
+    """Bytes of device memory that were allocated in these events and not freed in them."""
+    live: dict[int, int] = {}
+    for event in events:
+        if event["op"] == "alloc":
+            live[event["address"]] = event["nbytes"]
+        elif event["op"] == "free":
+            live.pop(event["address"], None)
+    return sum(live.values())
+
+
+def wait_problem(events: Sequence[Event]) -> str:
+    """What is wrong about the waits among the events of one batch; empty where nothing is.
+
+    Waiting for a stream, an event or the context is the same here. So is asking until all is done, which leaves no
+    event. Which streams the work went to is not judged: where the order between them is missing, results are wrong.
+    """
+    waits = [event for event in events if event["op"] == "synchronize"]
+    work = [event for event in events if event["op"] in ("htod", "execute", "dtoh")]
+    if len(waits) > 1:
+        return f"{len(waits)} waits for a batch"
+    if not work or any(not event["finished_ns"] for event in work):
+        return (
+            "0 waits for a batch: work was still queued at the end" if not waits else "a wait that does not cover all"
+        )
+    if waits and waits[0]["index"] < work[-1]["index"]:
+        return "the wait comes before the last work was enqueued"
+    executions = sum(event["op"] == "execute" for event in work)
+    if executions != 1:
+        return f"{executions} executions for a batch"
+    # A blocking copy waits as well; that it blocks is another line's affair. So does freeing device memory, and Python
+    # may free what somebody dropped long ago at any time.
+    exempt = any(event["memory"] != "pinned" for event in work if event["op"] != "execute")
+    exempt = exempt or any(event["op"] == "free" for event in events)
+    if not exempt and any(event["finished_ns"] < work[-1]["enqueued_ns"] for event in work):
+        return "something waited before all work was enqueued"
+    return ""
