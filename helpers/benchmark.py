@@ -127,7 +127,7 @@ class Fit:
         determined: for a, b and c, whether it differs from 0 beyond what chance explains (two-sided t-test, 5 %).
         lengths, ms: what was fitted.
         residuals: measured minus fitted, in ms, one for each length.
-        r2: share of the variance of `ms` that the fit explains; 1 where it is exact.
+        r2: share of the variance that the fit explains, with the fit's weights: 1 where it is exact, 0 at worst.
     """
 
     a: float
@@ -168,7 +168,7 @@ class Fit:
         )  # fmt: skip
         for name, value, error, unit, known, share in terms:
             doubt = "" if known else " (not told apart from 0)"
-            parts.append(f"{name} {value:.3g} ± {error:.1g} {unit}, {100 * share:.0f} % at {longest:g} tokens{doubt}")
+            parts.append(f"{name} {value:.3g} ± {error:.2g} {unit}, {100 * share:.0f} % at {longest:g} tokens{doubt}")
         text = (
             f"a + b L + c L^2 from {min(self.lengths):g} to {longest:g} tokens: {'; '.join(parts)}; R2 {self.r2:.4f}."
         )
@@ -239,7 +239,7 @@ def compare(
 
     times: list[list[tuple[int, float]]] = [[] for _ in candidates]
     spent = [0.0] * len(candidates)
-    with _no_collection():
+    with no_collection():
         round_ = 0
         while round_ < _LEAST_REPEATS or min(spent) < budget:
             batch = batches[round_ % len(batches)]
@@ -311,8 +311,8 @@ def fit_steps(lengths: Sequence[float], ms: Sequence[float]) -> Fit:
     determined = coefficients > _T_QUANTILES.get(spare, 1.96 + 2.6 / spare) * errors
     units = np.array([1, scale, scale**2])
     fitted = columns @ coefficients * times
-    spread = float(((times - times.mean()) ** 2).sum())
-    left = float(((times - fitted) ** 2).sum())
+    weights = times**-2
+    spread = float((weights * (times - np.average(times, weights=weights)) ** 2).sum())
     a, b, c = (float(value) for value in coefficients / units)
     return Fit(
         a,
@@ -323,7 +323,7 @@ def fit_steps(lengths: Sequence[float], ms: Sequence[float]) -> Fit:
         lengths=tuple(float(value) for value in at),
         ms=tuple(float(value) for value in times),
         residuals=tuple(float(value) for value in times - fitted),
-        r2=1.0 if left <= 1e-20 * float((times**2).sum()) else (1 - left / spread if spread > 0 else 0.0),
+        r2=1.0 if best < 1e-20 else (max(0.0, 1 - best / spread) if spread > 0 else 0.0),
     )
 
 
@@ -500,7 +500,7 @@ def _events(stream: Any) -> Callable[[Callable[..., Any], Sequence[Any]], float]
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Keep Python's garbage collector out of the timed part: its pauses belong to nobody."""
     was_on = gc.isenabled()
     gc.collect()
@@ -573,8 +573,8 @@ def _summary(
         label=each.label,
         batch=full,
         median_ms=statistics.median(whole),
-        p5_ms=_percentile(whole, 0.05),
-        p95_ms=_percentile(whole, 0.95),
+        p5_ms=percentile(whole, 0.05),
+        p95_ms=percentile(whole, 0.95),
         repeats=len(times),
         samples_per_second=statistics.median(rows / took for rows, took in times if took > 0),
         kind=each.kind,
@@ -585,7 +585,7 @@ def _summary(
     )
 
 
-def _percentile(ordered: Sequence[float], share: float) -> float:
+def percentile(ordered: Sequence[float], share: float) -> float:
     """Between the two nearest values, as `numpy.percentile` does by default."""
     at = share * (len(ordered) - 1)
     low = int(at)
