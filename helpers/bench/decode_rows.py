@@ -17,7 +17,7 @@ from helpers.benchmark import fit_steps, in_turn, no_collection, percentile
 from helpers.decoding import Step, TensorRTStep, copied_bytes, generate, greedy, pytorch_step, teacher_forced
 
 # name -> (slower, faster): how many times faster, as the median over rounds of the ratio within a round
-_RATIOS = {
+RATIOS = {
     "O1 over baseline": ("baseline", "o1"),
     "preallocation alone over baseline": ("baseline", "preallocated"),
     "last-step copy alone over baseline": ("baseline", "last-step"),
@@ -99,7 +99,7 @@ def measure_row(
             entry["lane"] = sorted(lanes[key], key=lambda lane: lane["wall_ms"])[len(lanes[key]) // 2]
     ratios = {
         name: statistics.median(a / b for a, b in zip(times[slow], times[fast], strict=True))
-        for name, (slow, fast) in _RATIOS.items()
+        for name, (slow, fast) in RATIOS.items()
         if slow in times and fast in times
     }
     return {
