@@ -24,6 +24,7 @@ RATIOS = {
     "Memcpy2D over rows": ("o1", "o1-2d"),
     "last-step graph over full logits": ("preallocated", "graph"),
     "last-step graph over O1": ("o1", "graph"),
+    "ONNX Runtime: last-step graph over full logits": ("ort", "ort-graph"),
     "PyTorch's KV cache over none": ("pytorch-no-cache", "pytorch"),
     "PyTorch with KV cache over TensorRT O1": ("o1", "pytorch"),
 }
