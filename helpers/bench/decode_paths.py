@@ -118,7 +118,8 @@ class TimedStep(TensorRTStep):
     def lane(self, input_ids: np.ndarray, attention_mask: np.ndarray, length: int) -> dict[str, float]:
         """Decode once; milliseconds of the device's lane, which add up to `span_ms`, beside the host's `wall_ms`.
 
-        `compute_ms` is kernel-only, summed over the steps; `last_execution_ms` is that of the last step alone, which is the longest.
+        `compute_ms` is kernel-only, summed over the steps; `last_execution_ms` is that of the last step alone, whose
+        sequence is the longest.
         """
         self._events = []
         started = time.perf_counter()
