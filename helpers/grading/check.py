@@ -300,7 +300,7 @@ def _reference(row: Check) -> str | None:
     from . import reference
 
     path = reference.path_of(ASSIGNMENTS[name])
-    return reference.answers(path).get(f"todo-{short}") if path.is_file() else None
+    return reference.answers(path).get(f"todo-{short.replace('_', '-')}") if path.is_file() else None
 
 
 def _written(todo: str) -> str:

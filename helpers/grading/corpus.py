@@ -1,4 +1,4 @@
-"""Known answers through the grader: `python -m helpers grade corpus [--only GLOB] [--json FILE] ...`.
+"""Known answers through the grader: `python -m helpers grade corpus [--assignment NAME] [--only GLOB] [--json FILE]`.
 
 A case is one file in tests/submissions/<assignment>/<kind>/: the whole replacement of one TODO cell, under a header::
 
@@ -23,7 +23,6 @@ import fnmatch
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -32,9 +31,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from .check import ASSIGNMENTS
+
 ROOT = Path(__file__).resolve().parents[2]
-ASSIGNMENT = "ex1_distilbert"
-CASES = ROOT / "tests" / "submissions" / ASSIGNMENT
+SUBMISSIONS = ROOT / "tests" / "submissions"
 KINDS = ("right", "wrong", "cheat", "malformed", "blind")
 EXPECTED = ("full", "partly", "zero", "right", "wrong")
 _FIELDS = ("check", "expect", "line", "points", "keys", "whole", "why", "note")
@@ -61,7 +61,16 @@ class Case:
     @property
     def cell(self) -> str:
         """Id of the cell that it replaces."""
-        return f"todo-{self.check.partition('/')[2]}"
+        return cell_of(self.check)
+
+    @property
+    def assignment(self) -> str:
+        return ASSIGNMENTS[self.check.partition("/")[0]]
+
+
+def cell_of(check: str) -> str:
+    """Id of the cell that a check ("ex2/last_step") is about."""
+    return f"todo-{check.partition('/')[2].replace('_', '-')}"
 
 
 @dataclass
@@ -145,8 +154,9 @@ def read_case(path: Path) -> Case:
     )
 
 
-def read_cases(only: str = "*", folder: Path = CASES) -> list[Case]:
-    """All cases whose name ("wrong/enqueue_no_sync") or check ("ex1/enqueue") fits the pattern `only`, by name."""
+def read_cases(assignment: str, only: str = "*") -> list[Case]:
+    """The cases whose name ("wrong/enqueue_no_sync") or check ("ex1/enqueue") fits the pattern `only`, by name."""
+    folder = SUBMISSIONS / assignment
     cases = [read_case(path) for kind in KINDS for path in sorted((folder / kind).glob("*.py"))]
     return [c for c in cases if fnmatch.fnmatch(c.name, only) or fnmatch.fnmatch(c.check, only)]
 
@@ -159,7 +169,7 @@ def class_key(number: int) -> bytes:
 # --- notebooks ------------------------------------------------------------------------------------------------------
 
 
-def released() -> dict[str, Any]:
+def released(assignment: str) -> dict[str, Any]:
     """The release as the grader uses it.
 
     Raises:
@@ -167,14 +177,14 @@ def released() -> dict[str, Any]:
     """
     from .released import read
 
-    return dict(json.loads(json.dumps(read(ASSIGNMENT))))
+    return dict(json.loads(json.dumps(read(assignment))))
 
 
-def solved() -> dict[str, Any]:
+def solved(assignment: str) -> dict[str, Any]:
     """The solved notebook, with the ids of the release's cells: the reference submission."""
     from . import reference
 
-    notebook = json.loads(json.dumps(reference.notebook(reference.path_of(ASSIGNMENT))))
+    notebook = json.loads(json.dumps(reference.notebook(reference.path_of(assignment))))
     for cell in notebook["cells"]:
         tag = cell["metadata"]["tags"][0]
         cell["id"] = tag
@@ -206,16 +216,17 @@ def run_case(case: Case, keys: Sequence[int], whole: bool, threads: int) -> Outc
     from . import judge
 
     outcome = Outcome(case.name, case.check, case.expect, case.points, whole=whole)
-    release = released()
-    submission = with_answer(solved() if whole else release, case)
+    release = released(case.assignment)
+    submission = with_answer(solved(case.assignment) if whole else release, case)
     started = time.monotonic()
     secrets = [class_key(number) for number in keys]
     if whole:
-        graded = [judge.grade(submission, release, key=key, assignment=ASSIGNMENT, threads=threads) for key in secrets]
+        given: dict[str, Any] = {"assignment": case.assignment, "threads": threads}
+        graded = [judge.grade(submission, release, key=key, **given) for key in secrets]
         verdicts = [{cell.check: cell for cell in one.cells.values()} for one in graded]
     else:
         judged = judge.grade_under_keys(
-            submission, release, secrets, assignment=ASSIGNMENT, only=case.check, threads=threads
+            submission, release, secrets, assignment=case.assignment, only=case.check, threads=threads
         )
         verdicts = [{case.check: cell} for cell in judged]
     for cells in verdicts:
@@ -379,17 +390,28 @@ def _short(values: list[float]) -> float | list[float]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the corpus; 0 where every figure is as wanted."""
+    """Run the corpus of one assignment or of all; 0 where every figure is as wanted."""
     parser = argparse.ArgumentParser(prog="python -m helpers grade corpus", description="Known answers, judged.")
+    names = list(ASSIGNMENTS.values())
+    parser.add_argument("--assignment", choices=names, metavar="NAME", help=f"{' or '.join(names)} (default: all)")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes (default: 2)")
     parser.add_argument("--keys", type=int, default=20, help="class keys for the cases that ask for several (20)")
     parser.add_argument("--only", default="*", metavar="GLOB", help="as wrong/enqueue_*, ex1/build, cheat/*")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, of all: FILE and the name")
     parser.add_argument("--no-mutants", action="store_true", help="leave the mutants of the reference answers out")
     parser.add_argument("--no-whole", action="store_true", help="leave the whole notebooks out")
     options = parser.parse_args(arguments)
+    good = True
+    for name in [options.assignment] if options.assignment else names:
+        if cases := read_cases(name, options.only):
+            print(f"=== {name}")
+            good = _run(name, cases, options) and good
+    return 0 if good else 1
+
+
+def _run(assignment: str, cases: list[Case], options: argparse.Namespace) -> bool:
+    """Run the cases of one assignment, print and write what came of them; whether every figure is as wanted."""
     started = time.monotonic()
-    cases = read_cases(options.only)
     if options.no_whole:
         cases = [replace(case, whole=False) for case in cases]
     outcomes = sorted(
@@ -397,10 +419,10 @@ def main(arguments: list[str] | None = None) -> int:
         key=lambda o: (KINDS.index(o.case.partition("/")[0]), o.case, o.whole),
     )
     figures = summary(outcomes)
-    if not options.no_mutants and options.only.startswith(("*", "ex1/")):
+    if not options.no_mutants and options.only.startswith(("*", "ex")):
         from . import mutants
 
-        figures["mutants"] = mutants.run(max(1, options.workers), options.only)
+        figures["mutants"] = mutants.run(assignment, max(1, options.workers), options.only)
     seconds = time.monotonic() - started
     print(table(outcomes))
     for o in outcomes:
@@ -412,13 +434,12 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"    other checks without full marks: {', '.join(o.others_lost)}")
     print(f"\n{told(figures)}\nin {seconds:.0f} s with {options.workers} workers")
     if options.json:
-        command = "python -m helpers grade corpus --json FILE"
+        path = options.json
+        if not options.assignment:
+            path = path.with_stem(f"{path.stem}_{assignment.partition('_')[0]}")
+        command = f"python -m helpers grade corpus --assignment {assignment} --json FILE"
         result = _report(outcomes, figures, options.workers, seconds, command)
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        print(f"written: {options.json}")
-    return 0 if as_wanted(figures) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        print(f"written: {path}")
+    return as_wanted(figures)

@@ -25,15 +25,15 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any
 
-from .corpus import ASSIGNMENT, CASES, class_key, solved
+from .check import ASSIGNMENTS
+from .corpus import SUBMISSIONS, cell_of, class_key, solved
 
-EQUIVALENT = CASES / "equivalent.json"
 SECONDS = 30.0  # for one mutant; a right export takes 5
 # What every mutant imports, once. Forking behind these is safe: none of them has computed anything yet.
 PRELOADED = [
     *("torch", "torch.onnx", "transformers", "onnx", "onnxruntime", "onnxscript", "matplotlib.pyplot", "pandas"),
     *("IPython.display", "jupytext", "helpers.benchmark", "helpers.data", "helpers.models", "helpers.plots"),
-    "helpers.grading.checks.ex1_distilbert",
+    *("helpers.grading.checks.ex1_distilbert", "helpers.grading.checks.ex2_distilgpt2"),
 ]
 
 _FLIPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -171,16 +171,25 @@ def _line(tree: ast.Module, node: Any) -> str:
 # --- running --------------------------------------------------------------------------------------------------------
 
 
-def _cells() -> dict[str, str]:
-    return {cell["metadata"]["tags"][0]: cell["source"] for cell in solved()["cells"] if cell["cell_type"] == "code"}
+def equivalent(assignment: str) -> dict[str, dict[str, str]]:
+    """Mutants that behave as the reference does: {check: {name: reason}}; under "cases" the same of known answers."""
+    path = SUBMISSIONS / assignment / "equivalent.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def all_mutants(only: str = "*") -> list[Mutant]:
+def _cells(assignment: str) -> dict[str, str]:
+    """Source of the solved notebook's code cells by tag."""
+    cells = solved(assignment)["cells"]
+    return {cell["metadata"]["tags"][0]: cell["source"] for cell in cells if cell["cell_type"] == "code"}
+
+
+def all_mutants(assignment: str, only: str = "*") -> list[Mutant]:
     """Mutants of every TODO whose check ("ex1/build") fits the pattern."""
-    cells = _cells()
-    idents = [f"ex1/{tag.removeprefix('todo-')}" for tag in cells if tag.startswith("todo-")]
-    chosen = [ident for ident in idents if fnmatch.fnmatch(ident, only)]
-    return [m for ident in chosen for m in mutants(ident, cells[f"todo-{ident.partition('/')[2]}"])]
+    from .release import table
+
+    cells = _cells(assignment)
+    chosen = [ident for ident in table(assignment) if fnmatch.fnmatch(ident, only)]
+    return [m for ident in chosen for m in mutants(ident, cells[cell_of(ident)])]
 
 
 def _judge(mutant: Mutant, answers: Any, folder: str) -> None:
@@ -197,15 +206,16 @@ def _judge(mutant: Mutant, answers: Any, folder: str) -> None:
     os.chdir(folder)
     with contextlib.redirect_stdout(io.StringIO()):
         space: dict[str, Any] = {"__name__": "__main__", "get_ipython": lambda: None}
-        cells = _cells()
-        for tag in ("imports", "glue-labels", "glue-log", "glue-buffer"):
-            exec(cells[tag], space)
         row = row_of(mutant.check)
+        assignment = ASSIGNMENTS[mutant.check.partition("/")[0]]
+        for tag, source in _cells(assignment).items():
+            if tag == "imports" or tag.startswith("glue-"):
+                exec(source, space)
         try:
             exec(compile(mutant.source, mutant.check, "exec"), space)
             subject = Here(space[row.todo])
             dead = ""
-            hidden = secret(class_key(0), ASSIGNMENT, mutant.check, b"mutant")
+            hidden = secret(class_key(0), assignment, mutant.check, b"mutant")
             for draw in (VISIBLE, hidden):
                 verdict = report.run(row, subject, Examiner(), draw)
                 if verdict.points < row.points:
@@ -216,16 +226,14 @@ def _judge(mutant: Mutant, answers: Any, folder: str) -> None:
     answers.send(dead)
 
 
-def run(workers: int = 2, only: str = "*", quiet: bool = False) -> dict[str, Any]:
+def run(assignment: str, workers: int = 2, only: str = "*", quiet: bool = False) -> dict[str, Any]:
     """Judge every mutant: {"made", "killed", "equivalent", "alive": [names], "unknown": [listed, but not made]}."""
     from tqdm import tqdm
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    known: dict[str, dict[str, str]] = {}
-    if EQUIVALENT.is_file():
-        known = json.loads(EQUIVALENT.read_text(encoding="utf-8"))
-    todo = all_mutants(only if only.startswith("ex1/") else "*")
+    known = equivalent(assignment)
+    todo = all_mutants(assignment, only if "/" in only and not only.startswith("*") else "*")
     made, survivors = len(todo), []
     running: dict[Any, tuple[Mutant, Any, float, tempfile.TemporaryDirectory[str]]] = {}
     os.environ.setdefault("BENCH_SECONDS", "0.05")

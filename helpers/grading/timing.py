@@ -12,23 +12,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .check import ASSIGNMENTS
+
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Time the solved Exercise 1, in turns in a student's kernel and in the grader; write medians and all figures."""
+    """Time a solved notebook, in turns in a student's kernel and in the grader; write medians and all figures."""
     parser = argparse.ArgumentParser(prog="python -m helpers grade time", description=__doc__)
+    names = list(ASSIGNMENTS.values())
+    parser.add_argument("--assignment", choices=names, default=names[0], metavar="NAME", help=f"default: {names[0]}")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="runs of each kind (default 5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args(list(arguments))
     from . import corpus, judge
 
-    release, notebook = corpus.released(), corpus.solved()
+    assignment = options.assignment
+    release, notebook = corpus.released(assignment), corpus.solved(assignment)
     in_notebook: dict[str, list[float]] = {}
     in_grader: dict[str, list[float]] = {}
     whole: list[float] = []
     for turn in range(options.repeat):
         for name, taken in _in_a_kernel(notebook).items():
             in_notebook.setdefault(name, []).append(taken)
-        graded = judge.grade(notebook, release, key=corpus.class_key(turn), assignment=corpus.ASSIGNMENT)
+        graded = judge.grade(notebook, release, key=corpus.class_key(turn), assignment=assignment)
         if graded.points != sum(cell.maximum for cell in graded.cells.values()):
             print(f"error: the solved notebook earned {graded.points:g} points", file=sys.stderr)
             return 1
@@ -38,7 +43,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         print(f"turn {turn + 1}: a submission took {graded.seconds:.1f} s", flush=True)
     print(table(in_notebook, in_grader, whole))
     if options.json:
-        _write(options.json, in_notebook, in_grader, whole)
+        _write(options.json, assignment, in_notebook, in_grader, whole)
     return 0
 
 
@@ -83,7 +88,11 @@ def _in_a_kernel(notebook: dict[str, Any]) -> dict[str, float]:
 
 
 def _write(
-    path: Path, in_notebook: dict[str, list[float]], in_grader: dict[str, list[float]], whole: list[float]
+    path: Path,
+    assignment: str,
+    in_notebook: dict[str, list[float]],
+    in_grader: dict[str, list[float]],
+    whole: list[float],
 ) -> None:
     from helpers import environment
 
@@ -94,7 +103,7 @@ def _write(
         }
 
     result = {
-        **environment.circumstances("python -m helpers grade time --json FILE"),
+        **environment.circumstances(f"python -m helpers grade time --assignment {assignment} --json FILE"),
         "unit": "seconds; BENCH_SECONDS=0.05, the small model, the solved notebook",
         "submission": rows({"whole": whole})["whole"],
         "check_in_the_notebook": rows(in_notebook),

@@ -41,7 +41,7 @@ def sandboxed(system_program: Callable[..., str]) -> None:
 
 @pytest.fixture(scope="module")
 def cases() -> dict[str, corpus.Case]:
-    return {case.name: case for case in corpus.read_cases()}
+    return {case.name: case for case in corpus.read_cases("ex1_distilbert")}
 
 
 @pytest.mark.usefixtures("sandboxed")

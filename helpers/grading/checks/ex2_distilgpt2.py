@@ -66,43 +66,44 @@ def _bytes(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> 
     )
     length = prompt + steps
     answer = subject.answer()
-    ends = [report.call("it returns a number", subject, answer, batch, prompt, length, vocabulary, True)]
-    told: dict[str, float] = {"last": as_number(value_of(subject, ends[0])) or 0.0}
+    told = {}
     for name, arguments in {
-        "full": (batch, prompt, length, vocabulary, False),
-        "one": (1, prompt, prompt + 1, vocabulary, True),
+        "last": (batch, prompt, length, vocabulary, True),
+        "longer": (batch, prompt, length + 1, vocabulary, True),
         "first": (batch, prompt, prompt + 1, vocabulary, True),
-        "wide": (2 * batch, prompt, length, vocabulary, True),
+        "one row": (1, prompt, length, vocabulary, True),
+        "one row, longer": (1, prompt, length + 1, vocabulary, True),
+        "one row, first": (1, prompt, prompt + 1, vocabulary, True),
+        "full": (batch, prompt, length, vocabulary, False),
         "none": (batch, prompt, prompt, vocabulary, False),
     }.items():
-        value = value_of(subject, report.call("it returns a number", subject, answer, *arguments))
-        number = as_number(value)
+        number = as_number(value_of(subject, report.call("it returns a number", subject, answer, *arguments)))
         told[name] = -1.0 if number is None else number
-    report.expect(
+    # what a step copies is what one token more adds, so that a wrong number of steps costs its own line alone
+    step = told["longer"] - told["last"] or told["first"]
+    row = told["one row, longer"] - told["one row"] or told["one row, first"]
+    right = report.expect(
         "a step that needs the last position alone copies one FP32 value for each word of the vocabulary and each row",
-        told["one"] == 4 * vocabulary and told["first"] == 4 * vocabulary * batch and told["wide"] == 2 * told["last"],
+        step == 4 * vocabulary * batch and row == 4 * vocabulary,
         0.75,
-        f"last_step=True, one step, vocabulary {vocabulary:,}: {told['one']:,.0f} bytes for batch 1 and"
-        f" {told['first']:,.0f} for batch {batch}",
+        f"vocabulary {vocabulary:,}: a token more adds {row:,.0f} bytes for batch 1, {step:,.0f} for batch {batch}",
         "[batch, vocabulary] values of 4 bytes.",
     )
-    some = told["one"] > 0 and told["last"] > 0
+    some = step > 0
     report.expect(
         "there is one step for each new token, and none where there is no new token",
-        some and told["last"] == steps * told["first"] and told["none"] == 0,
+        some and told["last"] == steps * step and told["none"] == 0,
         1.0,
-        f"last_step=True, prompt {prompt}, length {length}: as many bytes as"
-        f" {told['last'] / max(told['first'], 1):g} steps copy; length {prompt}:"
-        f" {told['none']:,.0f} bytes",
+        f"last_step=True, prompt {prompt}, length {length}: as many bytes as {told['last'] / (step or 1):g} steps copy;"
+        f" length {prompt}: {told['none']:,.0f} bytes",
         "steps have prompt, prompt + 1, ... length - 1 tokens: length - prompt of them.",
     )
     tokens = sum(range(prompt, length))
     report.expect(
         "a step that copies everything copies the logits of all tokens so far",
-        some and told["full"] == tokens * told["first"],
+        some and told["full"] == tokens * (step if right or told["last"] == steps * step else 4 * vocabulary * batch),
         1.25,
-        f"last_step=False, prompt {prompt}, length {length}: as many bytes as"
-        f" {told['full'] / max(told['first'], 1):g} positions hold, expected {tokens}",
+        f"prompt {prompt}, length {length}: bytes of {told['full'] / (step or 1):g} positions, expected {tokens}",
         "add up t for t in range(prompt, length), times batch, vocabulary and 4.",
     )
 
@@ -424,7 +425,8 @@ def _profile(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -
         told.append(value_of(subject, subject.call(*of_second, rows, prompt, length)))
     except Raised as raised:
         told.append(Odd(words(raised)))
-    backwards = subject.new("builtins.tuple", [largest, usual, smallest])
+    # so far apart that also whoever makes the profile larger than asked for is refused
+    backwards = subject.new("builtins.tuple", [9_000, 5_000, 2])
     error = report.raises(subject, *of_second, backwards, prompt, length)
     right = all(type(i) is int for i in told) and 0 <= told[0] < len(added) and 1 <= told[1] <= len(added)
     report.expect(
