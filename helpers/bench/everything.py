@@ -163,7 +163,8 @@ class Keeper:
     def skip(self, what: str, why: object) -> None:
         """Name something that was not measured, and why."""
         line = f"{what}: {str(why).strip().splitlines()[0] if str(why).strip() else type(why).__name__}"
-        self.content["skipped"].append(line)
+        if line not in self.content["skipped"]:
+            self.content["skipped"].append(line)
         print("skipped", line, flush=True)
 
     def write(self) -> None:

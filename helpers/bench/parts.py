@@ -316,10 +316,10 @@ def _more_paths(
         return DecodingPath(key, label, engine, lambda ids, mask, length: greedy(step, ids, mask, length), step)
 
     known = {one.key: one for one in paths}
-    more = []
+    most = max(row.batch for row in rows), max(row.length for row in rows)
+    more = _graph_paths(keeper, generator.model, most[1], "FP32")
     full = folder / "full.onnx"
     if "ort" in known and full.is_file():
-        most = max(row.batch for row in rows), max(row.length for row in rows)
         bound = BoundStep(full, *most, generator.vocabulary)
         more.append(path("ort-bound", "ONNX Runtime, I/O binding, last step copied", known["ort"].engine, bound))
     for key, label, settings in (
@@ -333,6 +333,30 @@ def _more_paths(
         step = TensorRTStep(source, preallocate=preallocate, copy=way, pinned=pinned)
         more.append(path(key, f"{api_name()}: {label}", known["baseline"].engine, stack.enter_context(step)))
     return more
+
+
+def _graph_paths(keeper: Keeper, model: Any, length: int, precision: str) -> list[Any]:
+    """PyTorch with a cache of fixed size in a CUDA graph; compiled first, too, where that works."""
+    from helpers.bench.decode_paths import DecodingPath
+    from helpers.bench.peers import StaticDecoder
+
+    found = []
+    for key, label, compiled in (
+        ("pytorch-graph", "static KV cache, CUDA graph", False),
+        ("pytorch-compiled", "static KV cache, torch.compile, CUDA graph", True),
+    ):
+        if compiled and not _gpu():
+            keeper.skip(f"PyTorch {precision}, {label}", "no GPU")
+            continue
+        decoder = StaticDecoder(model, length, compiled=compiled)
+        try:
+            for rows in (1, 8, 16) if _gpu() else (1,):
+                decoder(np.ones((rows, 2), np.int64), np.ones((rows, 2), np.int64), length)
+        except Exception as error:  # one way that fails must not cost the others
+            keeper.skip(f"PyTorch {precision}, {label}", f"{type(error).__name__}: {error}")
+            continue
+        found.append(DecodingPath(key, f"PyTorch {precision}, {label}", _where(), decoder))
+    return found
 
 
 def _fp16_paths(keeper: Keeper, generator: Any, rows: Sequence[Any], folder: Path, stack: ExitStack) -> list[Any]:
@@ -355,6 +379,7 @@ def _fp16_paths(keeper: Keeper, generator: Any, rows: Sequence[Any], folder: Pat
                 lambda ids, mask, length: generate(half, ids, mask, length),
             )
         )
+        found += _graph_paths(keeper, half, max(row.length for row in rows), "FP16")
     else:
         keeper.skip("PyTorch FP16", "no GPU")
     plans = {}
@@ -836,8 +861,8 @@ def _steps(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
             )
         keeper.content["batches"][str(batch)] = found
         keeper.write()
-    keeper.content["headline"] = " ".join(
-        f"batch {batch}, {path['label']}: {path['sentence']}"
+    keeper.content["headline"] = "; ".join(
+        f"batch {batch}, {path['label']}: {path['ms'][0]:.2f} to {path['ms'][-1]:.2f} ms"
         for batch, found in keeper.content["batches"].items()
         for path in found["paths"].values()
     )
@@ -853,7 +878,7 @@ def _placement(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
         done = subprocess.run(command, env={**os.environ, "MODEL": size}, capture_output=True, text=True, check=False)
         print(done.stdout, done.stderr, flush=True)
         if done.returncode:
-            keeper.skip(f"placement, {size} size", (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:])
+            keeper.skip(f"placement, {size} size", "".join((done.stderr + done.stdout).strip().splitlines()[-1:]))
         else:
             keeper.content[size] = stem.with_suffix(".json").name
     keeper.content["headline"] = ", ".join(str(keeper.content.get(size)) for size in ("small", "full"))

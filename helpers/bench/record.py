@@ -20,6 +20,8 @@ _DROPS = (
 )
 _TIMES = (
     ("pytorch", "PyTorch, KV cache"),
+    ("pytorch-graph", "PyTorch, KV cache, CUDA graph"),
+    ("pytorch-compiled", "PyTorch, compiled, CUDA graph"),
     ("pytorch-no-cache", "PyTorch, no cache"),
     ("ort", "ONNX Runtime"),
     ("ort-bound", "ONNX Runtime, I/O binding"),
@@ -180,12 +182,12 @@ def _lanes(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
                 total = sum(lane[f"{kind}_ms"] for kind in _LANE)
                 line = [row["batch"], row["length"], name, *(round(lane[f"{kind}_ms"], 2) for kind in _LANE)]
                 line += [round(lane["wall_ms"], 2), round(total / lane["wall_ms"], 4)]
-                line += [round(lane["wall_ms"] / lane[f"{k}_ms"], 2) for k in ("longest_execution", "compute")]
+                line += [round(lane["wall_ms"] / lane[f"{k}_ms"], 2) for k in ("last_execution", "compute")]
                 lines.append(line)
     return {
         "title": "The device's lane by CUDA events, ms of one generation",
         "columns": ["batch", "L", "path", "H2D", "compute", "D2H", "idle", "end to end", "lane / end to end"]
-        + ["end to end / longest execution", "end to end / all executions"],
+        + ["end to end / last execution", "end to end / all executions"],
         "rows": lines,
         "note": "An interval between two events has the host's delay in launching in it; idle is what lies between a "
         "copy down and the next step's copy up. 'All executions' is kernel-only, summed over the steps.",
