@@ -97,7 +97,7 @@ class Generator(_Weights):
 
     @property
     def vocabulary(self) -> int:
-        """Number of logits of one token. The tokenizer may know fewer: `load_generator` says when."""
+        """Number of logits of one position. The tokenizer may know fewer tokens: see `load_generator`."""
         return int(self.model.config.vocab_size)
 
 
@@ -134,9 +134,9 @@ def load_generator(size: str | None = None, *, vocabulary: int | None = None) ->
 
     Args:
         size: "small" (2 layers x 128) or "full" (DistilGPT2).
-        vocabulary: how many logits a token shall have, for measurements that depend on their number: the small model
-            knows about 1,500 tokens, DistilGPT2 50,257. Rows are added to the embedding that can never win, so that
-            the same tokens are chosen as without them; `name` says so. None: as many as the model has.
+        vocabulary: how many logits a position shall have, for measurements that depend on their number: the small
+            model knows about 1,500 tokens, DistilGPT2 50,257. Rows are added to the embedding that can never win, so
+            that the same tokens are chosen as without them; `name` says so. None: as many as the model has.
 
     Raises:
         ModelError: the size is unknown, the files of the small model are missing or broken, or `vocabulary` is less
@@ -227,7 +227,7 @@ def _full_generator() -> Generator:
         eos_token_id=50_256,
     )
     model, source = _random(GPT2LMHeadModel, config, "the text means nothing")
-    # As above, its ids are a subset. The other way round it is none: chosen ids that it lacks decode to nothing.
+    # As above. What the model writes may be ids that this tokenizer lacks; it decodes them to nothing.
     tokenizer = _small_generator().tokenizer
     return _generator(model, tokenizer, "DistilGPT2, 6 layers x 768, random weights", "full", source, trained=False)
 
@@ -314,7 +314,10 @@ def _widened(generator: Generator, vocabulary: int) -> Generator:
 
     model, own = generator.model, generator.vocabulary
     if vocabulary < own:
-        raise ModelError(f"vocabulary is {vocabulary}: expected at least {own}, the rows that {generator.name} has.")
+        raise ModelError(
+            f"vocabulary is {vocabulary:,}: expected at least {own:,}, as many as {generator.name} has. Leave it out "
+            "to have just these."
+        )
     if vocabulary == own:
         return generator
     random = torch.Generator().manual_seed(_RANDOM_SEED)

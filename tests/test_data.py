@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import random
 import shutil
 import sys
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,6 +100,12 @@ def test_every_intent_and_language_has_its_share(generator: ModuleType) -> None:
     assert min(len({row["intent"] for row in rows[at : at + 16]}) for at in range(0, len(rows), 16)) >= 3
 
 
+def test_another_series_is_other_messages_of_the_same_frames(generator: ModuleType) -> None:
+    first, second = ({inquiry.text for inquiry in generator.generate("validation", series=number)} for number in (1, 2))
+    assert len(first & second) < 0.1 * len(first)
+    assert generator.generate("validation", 9) == generator.generate("validation", 9, series=1)
+
+
 def test_every_frame_can_be_filled(generator: ModuleType) -> None:
     for inquiry in generator.generate("benchmark"):
         assert not set("{}[]") & set(inquiry.text), inquiry.text
@@ -114,8 +122,9 @@ def test_generator_refuses_by_name(generator: ModuleType, split: str, count: int
 
 
 def test_assets_stay_small() -> None:
-    sizes = {path: path.stat().st_size for path in ASSETS.rglob("*") if "__pycache__" not in path.parts}
-    assert sum(sizes.values()) < 5_000_000
+    for folder in ASSETS.iterdir():
+        sizes = [path.stat().st_size for path in folder.rglob("*") if "__pycache__" not in path.parts]
+        assert sum(sizes) < 5_000_000, folder
     assert (ASSETS / "support_inquiries" / "benchmark.jsonl").stat().st_size < 1_000_000
 
 
@@ -234,6 +243,98 @@ def test_token_lengths_are_counted_before_truncation(classifier: models.Classifi
     assert shares[64] == np.mean(np.array(lengths.lengths) > 64)
     assert 0 < shares[256] < shares[64] < 1
     np.testing.assert_array_equal(encoded.attention_mask.sum(1), np.minimum(lengths.lengths, 64))
+
+
+# Prompts
+
+
+@pytest.fixture(scope="module")
+def generator_tokenizer() -> Any:
+    return models.load_generator("small").tokenizer
+
+
+def test_prompts_are_different_beginnings_of_messages(generator_tokenizer: Any) -> None:
+    prompts = data.load_prompts(128)
+    assert len(set(prompts)) == 128 and prompts[:10] == data.load_prompts(10)
+    texts = [" ".join(text.split()) for text in data.load_inquiries("benchmark").texts]
+    assert all(any(text.startswith(prompt) for text in texts) for prompt in prompts)
+    # Every batch has short and long ones, so that padding is in use.
+    for start in range(0, 128, 8):
+        _, mask = data.encode_prompts(generator_tokenizer, prompts[start : start + 8])
+        assert len(set(mask.sum(1).tolist())) >= 4
+    with pytest.raises(ValueError, match="count is 2500: expected 1 to 1"):
+        data.load_prompts(2500)
+
+
+def test_prompts_are_padded_on_the_left(generator_tokenizer: Any) -> None:
+    prompts = ["My parcel", "I was charged twice for the same invoice"]
+    ids, mask = data.encode_prompts(generator_tokenizer, prompts)
+    assert ids.dtype == mask.dtype == np.int64 and ids.shape == mask.shape
+    own = [generator_tokenizer(prompt)["input_ids"] for prompt in prompts]
+    assert ids.shape[1] == len(own[1]) and mask[1].all()
+    assert mask[0].tolist() == [0] * (len(own[1]) - len(own[0])) + [1] * len(own[0])
+    assert ids[0][mask[0] == 1].tolist() == own[0]
+    assert set(ids[0][mask[0] == 0].tolist()) == {generator_tokenizer.pad_token_id}
+
+
+@pytest.mark.parametrize("length", [1, 4, 40])
+def test_prompts_are_cut_or_padded_to_a_length(generator_tokenizer: Any, length: int) -> None:
+    prompts = data.load_prompts(8)
+    ids, mask = data.encode_prompts(generator_tokenizer, prompts, length)
+    assert ids.shape == (8, length)
+    for prompt, row, kept in zip(prompts, ids, mask, strict=True):
+        own = generator_tokenizer(prompt)["input_ids"][:length]
+        assert row[length - len(own) :].tolist() == own and kept.sum() == len(own) and kept[-1] == 1
+
+
+def test_prompts_refuse_by_name(generator_tokenizer: Any) -> None:
+    with pytest.raises(ValueError, match="prompts is empty"):
+        data.encode_prompts(generator_tokenizer, [])
+    with pytest.raises(TypeError, match=r"prompts is one string.*\[prompt\]"):
+        data.encode_prompts(generator_tokenizer, "My parcel")
+    for length in (0, -1, 257):
+        with pytest.raises(ValueError, match=f"length is {length}: expected 1 to 256"):
+            data.encode_prompts(generator_tokenizer, ["My parcel"], length)
+    for prompts in ([""], ["My parcel", ""]):
+        with pytest.raises(ValueError, match="a prompt is empty"):
+            data.encode_prompts(generator_tokenizer, prompts, 4)
+
+
+# The small GPT-2's training
+
+
+@pytest.fixture(scope="module")
+def gpt2_trainer() -> ModuleType:
+    return load_by_path("gpt2_training_under_test", ASSETS / "gpt2_small" / "train.py")
+
+
+def test_committed_bpe_is_what_the_training_script_makes(gpt2_trainer: ModuleType, generator_tokenizer: Any) -> None:
+    made = gpt2_trainer.train_tokenizer(gpt2_trainer.load_texts("train"))
+    assert made.get_vocab() == generator_tokenizer.get_vocab()
+    for text in ("Where is my parcel?", "Ça coûte 12,50 €\n", "  two  spaces"):
+        assert made(text)["input_ids"] == generator_tokenizer(text)["input_ids"]
+        assert generator_tokenizer.decode(generator_tokenizer(text)["input_ids"]) == text
+
+
+def test_blocks_begin_with_a_message(gpt2_trainer: ModuleType) -> None:
+    tokens = [[10 + row] * (row + 1) for row in range(30)]
+    rows = gpt2_trainer.blocks(tokens, 0, 50, random.Random(1))
+    assert rows.shape == (50, gpt2_trainer.BLOCK)
+    for row in rows.tolist():
+        first = row[0] - 10
+        assert row[: first + 2] == [row[0]] * (first + 1) + [0]
+
+
+def test_gpt2_training_learns(
+    gpt2_trainer: ModuleType, generator_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("STEPS", 30), ("BATCH", 4), ("BLOCK", 48)):
+        monkeypatch.setattr(gpt2_trainer, name, value)
+    texts = gpt2_trainer.load_texts("validation")[:20]
+    model = gpt2_trainer.new_model(generator_tokenizer)
+    before = gpt2_trainer.mean_loss(model, generator_tokenizer, texts)
+    gpt2_trainer.train(model, generator_tokenizer, texts)
+    assert gpt2_trainer.mean_loss(model, generator_tokenizer, texts) < before - 1
 
 
 # Batches

@@ -1,21 +1,25 @@
-"""The small model as it lies in the repository, the full-size one without a hub, and what bad input says."""
+"""The small models as they lie in the repository, the full-size ones without a hub, and what bad input says."""
 
 from __future__ import annotations
 
 import http.server
 import json
+import math
+import re
+import runpy
 import shutil
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from helpers import data, models
+from helpers import data, decoding, models
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,6 +38,7 @@ def unreachable_hub() -> Iterator[None]:
         closed.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
         patch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
         patch.setattr(models, "FULL_MODEL", "nobody/has-this-model")
+        patch.setattr(models, "FULL_GENERATOR", "nobody/has-this-model")
         yield
 
 
@@ -49,6 +54,12 @@ def logits_of(classifier: models.Classifier, encoded: data.Encoded) -> torch.Ten
             for ids, mask in data.batches(encoded, 100)
         ]
     return torch.cat(parts)
+
+
+def decoded(generator: models.Generator, prompts: list[str], new_tokens: int, length: int | None = None) -> np.ndarray:
+    """Continue prompts greedily by exactly so many tokens: int64 [prompts, new_tokens]."""
+    ids, mask = data.encode_prompts(generator.tokenizer, prompts, length)
+    return decoding.generate(generator.model, ids, mask, ids.shape[1] + new_tokens)[:, ids.shape[1] :]
 
 
 def test_small_model_is_ready_for_export(small: models.Classifier) -> None:
@@ -74,6 +85,8 @@ def test_small_model_needs_no_network_and_says_nothing(
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     classifier = models.load_classifier("small")
     data.token_lengths(classifier.tokenizer, ["word " * 2000])
+    generator = models.load_generator("small")
+    decoded(generator, ["word " * 2000], 8, length=16)
     said = capfd.readouterr()
     assert (said.out, said.err, [str(warning.message) for warning in recwarn]) == ("", "", [])
 
@@ -115,17 +128,26 @@ def test_an_unknown_size_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         models.load_classifier("tiny")
 
 
-def test_missing_and_damaged_files_are_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(models.SMALL_FOLDER, copy)
-    monkeypatch.setattr(models, "SMALL_FOLDER", copy)
+@pytest.mark.parametrize(
+    ("folder", "load"),
+    [("SMALL_FOLDER", models.load_classifier), ("SMALL_GENERATOR_FOLDER", models.load_generator)],
+)
+def test_missing_and_damaged_files_are_named_with_the_remedy(
+    folder: str, load: Callable[[str], object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    original = getattr(models, folder)
+    copy = tmp_path / original.name
+    shutil.copytree(original, copy)
+    monkeypatch.setattr(models, folder, copy)
     weights = (copy / "model.safetensors").read_bytes()
     (copy / "model.safetensors").write_bytes(weights[: len(weights) // 2])
     with pytest.raises(models.ModelError, match=r"cannot be read .*git checkout"):
-        models.load_classifier("small")
+        load("small")
     (copy / "model.safetensors").unlink()
-    with pytest.raises(models.ModelError, match=r"lacks model\.safetensors.*git checkout"):
-        models.load_classifier("small")
+    with pytest.raises(
+        models.ModelError, match=rf"lacks model\.safetensors.*git checkout.*assets/{original.name}/train\.py"
+    ):
+        load("small")
 
 
 def test_full_size_without_a_hub_is_the_architecture_with_random_weights(full: models.Classifier) -> None:
@@ -166,6 +188,128 @@ def test_full_size_texts_without_a_hub_are_the_inquiries(
     assert texts.texts == data.load_texts(40, "small").texts
     assert "support_inquiries" in texts.source
     assert "support inquiries" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def generator() -> models.Generator:
+    return models.load_generator("small")
+
+
+@pytest.fixture(scope="module")
+def wide() -> models.Generator:
+    return models.load_generator("small", vocabulary=50_257)
+
+
+@pytest.fixture(scope="module")
+def full_generator(unreachable_hub: None) -> models.Generator:
+    return models.load_generator("full")
+
+
+def test_small_generator_is_ready_for_export(generator: models.Generator) -> None:
+    model, tokenizer = generator.model, generator.tokenizer
+    assert type(model).__name__ == "GPT2LMHeadModel" and not model.training
+    assert model.config._attn_implementation == "eager"
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert (model.config.n_layer, model.config.n_embd, model.config.n_head) == (2, 128, 4)
+    assert generator.weight_bytes == 4 * generator.parameters < 5_000_000
+    assert generator.vocabulary == len(tokenizer) < 2_001
+    assert (tokenizer.pad_token, tokenizer.padding_side) == ("<|endoftext|>", "left")
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id == model.config.eos_token_id
+    assert (generator.size, generator.trained) == ("small", True)
+    ids = torch.ones(3, 160, dtype=torch.int64)
+    assert model(input_ids=ids, attention_mask=ids).logits.shape == (3, 160, generator.vocabulary)
+
+
+def test_small_generator_reaches_its_recorded_perplexity(generator: models.Generator) -> None:
+    folder = models.SMALL_GENERATOR_FOLDER
+    recorded = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    trainer = runpy.run_path(str(folder / "train.py"))
+    loss = trainer["mean_loss"](generator.model, generator.tokenizer, trainer["load_texts"]("validation"))
+    assert loss == pytest.approx(recorded["validation"]["loss"], abs=0.001)
+    assert math.exp(loss) < 4 and recorded["validation"]["perplexity"] == pytest.approx(math.exp(loss), abs=0.01)
+    assert recorded["parameters"] == generator.parameters
+    assert len(set(recorded["greedy_continuations"].values())) == len(recorded["greedy_continuations"]) >= 5
+
+
+def test_small_generator_writes_words_and_each_prompt_goes_on_its_own_way(generator: models.Generator) -> None:
+    prompts = data.load_prompts(60)
+    texts = generator.tokenizer.batch_decode(decoded(generator, prompts, 24), skip_special_tokens=True)
+    assert len(set(texts)) > 0.9 * len(texts)
+    known = set(re.findall(r"[a-z]+", " ".join(data.load_inquiries("benchmark").texts).lower()))
+    # The first piece may end a word of the prompt, and the last may be cut off.
+    words = [word for text in texts for word in re.findall(r"[a-z]+", text.lower())[1:-1]]
+    assert len(words) > 500
+    assert sum(word in known for word in words) > 0.98 * len(words)
+
+
+def test_padding_on_the_left_does_not_change_what_is_written(generator: models.Generator) -> None:
+    prompts = data.load_prompts(12)
+    together = decoded(generator, prompts, 16, length=40)
+    alone = np.concatenate([decoded(generator, [prompt], 16) for prompt in prompts])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_widened_vocabulary_chooses_the_same_tokens(generator: models.Generator, wide: models.Generator) -> None:
+    prompts = data.load_prompts(100)
+    np.testing.assert_array_equal(decoded(wide, prompts, 24), decoded(generator, prompts, 24))
+    assert wide.vocabulary == wide.model.config.vocab_size == 50_257
+    assert wide.model.lm_head.weight is wide.model.transformer.wte.weight
+    assert "from 1,536 to 50,257" in wide.name and wide.source == generator.source
+
+
+def test_added_rows_never_win_and_never_come_second(generator: models.Generator, wide: models.Generator) -> None:
+    own = generator.vocabulary
+    # Far from any text, too: random tokens at all lengths, and single tokens.
+    random = torch.Generator().manual_seed(3)
+    cases = [torch.randint(own, (8, length), generator=random) for length in (2, 16, 64, 256)]
+    for ids in [*cases, torch.arange(own)[:, None]]:
+        with torch.inference_mode():
+            logits = wide.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[:, -64:]
+            narrow = generator.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[:, -64:]
+        torch.testing.assert_close(logits[..., :own], narrow, atol=1e-5, rtol=1e-5)
+        first, second = logits[..., :own].topk(2).values.unbind(-1)
+        added = logits[..., own:].amax(-1)
+        assert (first - added).min() > 1 and (second - added).min() > 0
+
+
+def test_widened_vocabulary_is_seeded(wide: models.Generator) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    again = models.load_generator("small", vocabulary=50_257)
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(again.model.lm_head.weight, wide.model.lm_head.weight)
+
+
+def test_vocabulary_cannot_shrink_and_may_stay(generator: models.Generator) -> None:
+    with pytest.raises(models.ModelError, match=r"vocabulary is 1,000: expected at least 1,536"):
+        models.load_generator("small", vocabulary=1000)
+    assert models.load_generator("small", vocabulary=generator.vocabulary).name == generator.name
+
+
+def test_full_generator_without_a_hub_is_the_architecture_with_random_weights(
+    full_generator: models.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = full_generator.model.config
+    assert (config.n_layer, config.n_embd, config.n_head, config.n_positions) == (6, 768, 12, 1024)
+    assert full_generator.parameters == 81_912_576  # DistilGPT2's own count
+    assert full_generator.vocabulary == 50_257
+    assert not full_generator.trained and "random weights" in full_generator.source
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    again = models.load_generator("full", vocabulary=50_257)
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(again.model.lm_head.weight, full_generator.model.lm_head.weight)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 and "random weights" in lines[0] and "cannot be reached" in lines[0]
+
+
+def test_random_full_generator_writes_varied_tokens(full_generator: models.Generator) -> None:
+    tokens = decoded(full_generator, data.load_prompts(4), 8)
+    assert len({tuple(row) for row in tokens.tolist()}) == 4
+    assert len(set(tokens.flatten().tolist())) > 16
 
 
 class _Answer(http.server.BaseHTTPRequestHandler):
@@ -238,3 +382,13 @@ def test_full_size_from_the_hub() -> None:
     predicted = logits_of(classifier, data.encode(classifier.tokenizer, texts, 256)).argmax(1).numpy()
     reached = data.accuracy(predicted, texts, classifier.label_names)
     assert reached is not None and reached > 0.75
+
+
+@pytest.mark.hub
+def test_full_generator_from_the_hub() -> None:
+    generator = models.load_generator("full")
+    assert generator.trained and generator.parameters == 81_912_576 and generator.vocabulary == 50_257
+    assert generator.tokenizer.padding_side == "left"
+    assert generator.tokenizer.pad_token_id == generator.tokenizer.eos_token_id == 50_256
+    prompts = ["The capital of France is", "Once upon a time there"]
+    assert len(set(generator.tokenizer.batch_decode(decoded(generator, prompts, 12)))) == 2

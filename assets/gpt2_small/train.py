@@ -2,10 +2,10 @@
 
     python assets/gpt2_small/train.py
 
-takes minutes on two CPU cores and writes, beside this file, `model.safetensors`, `config.json`,
-`generation_config.json`, `tokenizer.json`, `tokenizer_config.json` and `metrics.json`. The seed is fixed, but a
-second run does not give the same bytes: sums are split over threads, and the trainer of the tokenizers library
-orders pieces of equal frequency by chance. Model and tokenizer belong together; keep or replace both.
+takes minutes on one CPU core and writes, beside this file, `model.safetensors`, `config.json`,
+`generation_config.json`, `tokenizer.json`, `tokenizer_config.json` and `metrics.json`. The seed is fixed, and the
+tokenizer comes out the same each time; the weights are equal bit by bit only on the same kind of processor. Model and
+tokenizer belong together; keep or replace both.
 
 English alone, because two layers of 128 write one language well and four of them badly. Every block that the model
 sees begins with a message, so that its first position is the beginning of a text, as it is when it is asked to
@@ -33,25 +33,27 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 HERE = Path(__file__).resolve().parent
 SEED = 21
 LANGUAGE = "en"
+SERIES = 4  # 20,000 messages each, a quarter of them English; with one alone it learns them by heart
 VOCABULARY = 1_536
 POSITIONS = 256
 BLOCK = 160  # tokens of one row of a batch while training
 BATCH = 16
-STEPS = 2_000
+STEPS = 1_600
 PEAK_LEARNING_RATE = 4e-3
 END = "<|endoftext|>"
 SAMPLES = ("My parcel", "I was charged", "Hello, the app", "Please cancel", "I cannot log in", "Where is the refund")
 
 
-def load_texts(split: str) -> list[str]:
-    """Return the English messages of a split of `assets/support_inquiries/generate.py`."""
+def load_texts(split: str, series: int = 1) -> list[str]:
+    """Return the English messages of a split of `assets/support_inquiries/generate.py`, in so many series."""
     folder = str(HERE.parent / "support_inquiries")
     sys.path.insert(0, folder)
     try:
         generator = importlib.import_module("generate")
     finally:
         sys.path.remove(folder)
-    return [inquiry.text for inquiry in generator.generate(split) if inquiry.language == LANGUAGE]
+    inquiries = [inquiry for number in range(series) for inquiry in generator.generate(split, series=number + 1)]
+    return [inquiry.text for inquiry in inquiries if inquiry.language == LANGUAGE]
 
 
 def train_tokenizer(texts: Sequence[str]) -> transformers.PreTrainedTokenizerFast:
@@ -86,7 +88,7 @@ def new_model(tokenizer: Any) -> transformers.GPT2LMHeadModel:
         n_layer=2,
         n_head=4,
         n_embd=128,
-        # So little is written so often that the model needs no noise against learning it by heart.
+        # There is more text than so small a model can learn by heart.
         embd_pdrop=0.0,
         attn_pdrop=0.0,
         resid_pdrop=0.0,
@@ -165,10 +167,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Train the small GPT-2.")
     parser.add_argument("--output", type=Path, default=HERE, help="folder to write to (default: beside this file)")
     output: Path = parser.parse_args().output
-    torch.set_num_threads(2)
-    texts = load_texts("train")
+    torch.set_num_threads(1)  # the same sums on any number of cores, and no waiting where others work
+    texts = load_texts("train", SERIES)
     started = time.perf_counter()
-    tokenizer = train_tokenizer(texts)
+    tokenizer = train_tokenizer(load_texts("train"))  # one series has every word
     model = new_model(tokenizer)
     loss = train(model, tokenizer, texts)
     seconds = time.perf_counter() - started

@@ -35,7 +35,7 @@ LANGUAGES = ("en", "de", "fr", "es")
 INTENTS = ("billing", "delivery", "returns", "account", "technical", "cancellation")
 SPLIT_SIZES = {"train": 20_000, "validation": 1_000, "held_out": 1_000, "benchmark": 2_500}
 COMMITTED = ("benchmark", "held_out")
-SEED = "support inquiries 1"
+SEED = "support inquiries"
 
 # fmt: off
 _NAMES = (
@@ -75,8 +75,10 @@ def frames_of(frames: Sequence[str], split: str) -> list[str]:
     return [frame for index, frame in enumerate(frames) if is_held_out(index) == wanted]
 
 
-def generate(split: str, count: int | None = None) -> list[Inquiry]:
+def generate(split: str, count: int | None = None, series: int = 1) -> list[Inquiry]:
     """Write the first `count` inquiries of a split (all of them by default), in shuffled order of intents.
+
+    Another `series` gives other inquiries from the same frames; the files that are kept are of the first.
 
     Raises:
         ValueError: the split is none of `SPLIT_SIZES`, or it has fewer inquiries than asked for.
@@ -87,7 +89,7 @@ def generate(split: str, count: int | None = None) -> list[Inquiry]:
     count = size if count is None else count
     if not 0 < count <= size:
         raise ValueError(f"{count} inquiries asked of split {split!r}: expected 1 to {size}")
-    rng = random.Random(f"{SEED} {split}")
+    rng = random.Random(f"{SEED} {series} {split}")
     return [_inquiry(rng, split) for _ in range(count)]
 
 
