@@ -4,6 +4,7 @@ Nothing is dropped. Of several submissions the latest counts and all stay on dis
 than one, is listed with the reason; a file that is no plain notebook becomes a submission that failed, with the reason,
 where its student handed in nothing better.
 
+A notebook that comes with an assignment and is not graded (`ex2_evidence.ipynb`) counts as little as no notebook.
 Which one is the latest is told by the source's own order: the time in the name where the pattern finds one; for Canvas
 the attempt and then Canvas's number, which grows; only then does the right name count.
 
@@ -27,7 +28,7 @@ import stat
 import unicodedata
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -47,6 +48,8 @@ _MOODLE = re.compile(
 _HYPHENS = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})[-_T ]+(\d{1,2})-(\d{1,2})(?:-(\d{1,2}))?")
 _NO_NOTEBOOK = "it is no notebook"
 _EMPTY = "it is a zip without files"
+_BESIDE = "it is the notebook beside the assignment's own, which is not graded"
+_NOTEBOOKS = Path(__file__).resolve().parent.parent.parent / "notebooks"
 _ATTEMPT = re.compile(r"(?P<stem>.*?)-(?P<attempt>\d{1,3})")
 
 
@@ -206,11 +209,14 @@ def _downloads(
 ) -> Collection:
     found = Collection()
     mine: dict[str, list[tuple[tuple[Any, ...], _File, bool, str]]] = {}
+    beside = companions(assignment)
     for file in files:
         person, facts = _owner(file, people, pattern)
         if isinstance(person, str):
             found.unmatched.append((file.name, person + (f"; {file.problem}" if file.problem else "")))
             continue
+        if not file.problem and _stem(facts)[0] in beside:
+            file = replace(file, problem=f"{_BESIDE}; expected {assignment}.ipynb")
         when = _HYPHENS.sub(_with_colons, str(facts.get("timestamp") or ""))
         mine.setdefault(person.id, []).append(
             (_order(file, facts, when, assignment), file, bool(facts.get("late")), when)
@@ -227,14 +233,27 @@ def _downloads(
 
 def _order(file: _File, facts: dict[str, str | None], when: str, assignment: str) -> tuple[Any, ...]:
     """What is latest is largest. A file that is no notebook counts only where there is none."""
-    stem, attempt = PurePosixPath(str(facts["file"])).name, 0
-    if (again := _ATTEMPT.fullmatch(stem)) and stem != assignment:
-        stem, attempt = again["stem"], int(again["attempt"])
+    stem, attempt = _stem(facts, assignment)
     digits = facts.get("number") or ""
     number = int(digits) if digits.isdecimal() else 0
     # Moodle's number is the student's, and what stands behind a name is the student's choice
     latest = (stem == assignment, attempt) if facts.get("moodle") else (attempt, number, stem == assignment)
-    return (file.problem != _NO_NOTEBOOK, moment(when) or datetime.min, *latest, file.name)
+    usable = file.problem != _NO_NOTEBOOK and not file.problem.startswith(_BESIDE)
+    return (usable, moment(when) or datetime.min, *latest, file.name)
+
+
+def _stem(facts: dict[str, str | None], assignment: str = "") -> tuple[str, int]:
+    """A file's name without what a platform put behind it, and which attempt that says."""
+    stem = PurePosixPath(str(facts["file"])).name
+    if (again := _ATTEMPT.fullmatch(stem)) and stem != assignment:
+        return again["stem"], int(again["attempt"])
+    return stem, 0
+
+
+def companions(assignment: str, notebooks: Path = _NOTEBOOKS) -> set[str]:
+    """The names of the notebooks that come with an assignment's own and are not graded."""
+    there = {path.stem for path in (notebooks / assignment).glob("*.ipynb")}
+    return {name for name in there if name != assignment and not name.endswith(".old")}
 
 
 def moment(when: str) -> datetime | None:

@@ -247,7 +247,7 @@ class _Always:
     def __eq__(self, other: object) -> bool:
         return True
 
-    __lt__ = __le__ = __gt__ = __ge__ = __ne__ = __eq__  # type: ignore[assignment]
+    __lt__ = __le__ = __gt__ = __ge__ = __ne__ = __eq__
     __hash__ = None  # type: ignore[assignment]
 
     def __getattr__(self, name: str) -> Any:

@@ -56,6 +56,26 @@ def test_canvas_the_latest_attempt_wins_and_all_stay(tmp_path: Path) -> None:
     assert not found.unmatched
 
 
+def test_the_notebook_beside_the_graded_one_is_no_submission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebooks = tmp_path / "notebooks"
+    for name in (A, f"{A}.old", "ex1_evidence"):
+        (notebooks / A).mkdir(parents=True, exist_ok=True)
+        (notebooks / A / f"{name}.ipynb").touch()
+    assert collect.companions(A, notebooks) == {"ex1_evidence"}
+    monkeypatch.setattr(collect, "companions", lambda assignment: {"ex1_evidence"})
+    source = zipped(
+        tmp_path / "submissions.zip",
+        {
+            f"lovelaceada_1001_501_{A}.ipynb": "graded",
+            "lovelaceada_1001_502_ex1_evidence.ipynb": "later, and not graded",
+            "darcnoel_1002_503_ex1_evidence-1.ipynb": "alone",
+        },
+    )
+    found = {s.student: s for s in collect.collect(source, A, tmp_path, PEOPLE).submissions}
+    assert taken(tmp_path, "ada") == "graded" and found["ada"].earlier == 1 and not found["ada"].problem
+    assert "which is not graded; expected ex1_distilbert.ipynb" in found["ndarc"].problem
+
+
 BLACKBOARD = r".*_(?P<student_id>\w+)_attempt_(?P<timestamp>[0-9\-]+)_(?P<file_id>[\w-]+)"
 PLAIN = r"(?P<student_id>\w+)_(?P<timestamp>[0-9\- :]+)_(?P<file_id>\w+)"
 
@@ -68,10 +88,18 @@ PLAIN = r"(?P<student_id>\w+)_(?P<timestamp>[0-9\- :]+)_(?P<file_id>\w+)"
         ("", (f"lovelaceada_1001_501_{A}.ipynb", "lovelaceada_1001_900_solution.ipynb"), 1),
         ("", (f"lovelaceada_1001_1000_{A}-1.ipynb", f"lovelaceada_1001_999_{A}-2.ipynb"), 1),
         # Moodle: what stands behind a name is the student's own, so the right name counts
-        ("", (f"Ada Lovelace_1_assignsubmission_file_/{A}.ipynb", "Ada Lovelace_1_assignsubmission_file_/a-3.ipynb"), 0),
+        (
+            "",
+            (f"Ada Lovelace_1_assignsubmission_file_/{A}.ipynb", "Ada Lovelace_1_assignsubmission_file_/a-3.ipynb"),
+            0,
+        ),
         # a time counts, whatever the name, and as a time
         (BLACKBOARD, (f"x_ada_attempt_2026-01-30-15-00-00_{A}.ipynb", "x_ada_attempt_2026-02-01-09-00-00_a.ipynb"), 1),
-        (BLACKBOARD, (f"x_ada_attempt_2026-02-01-15-00-00_{A}.ipynb", "x_ada_attempt_2026-01-01-09-00-00_b-3.ipynb"), 0),
+        (
+            BLACKBOARD,
+            (f"x_ada_attempt_2026-02-01-15-00-00_{A}.ipynb", "x_ada_attempt_2026-01-01-09-00-00_b-3.ipynb"),
+            0,
+        ),
         (PLAIN, (f"ada_2026-9-30_{A}.ipynb", f"ada_2026-10-02_{A}.ipynb"), 1),
         (PLAIN, (f"ada_99-99-99_{A}.ipynb", f"ada_2026-10-02_{A}.ipynb"), 1),
         # no notebook is never better than one
