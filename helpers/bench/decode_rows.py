@@ -182,6 +182,8 @@ def measure_lengths(
 ) -> dict[str, Any]:
     """Milliseconds of one step against its length in tokens, with and without a KV cache, and the fits.
 
+    All compute the logits of the last position alone, so that what grows with the length is the layers' work.
+
     Args:
         lengths: tokens of the whole sequence at that step, the new one included.
         plan: of the last-step graph; None leaves TensorRT out.
@@ -193,7 +195,7 @@ def measure_lengths(
     with ExitStack() as stack:
         steps: dict[str, tuple[str, Callable[[int], Any]]] = {
             "cache": ("PyTorch, with a KV cache", _cached_step(model, ids, lengths)),
-            "no-cache": ("PyTorch, without a cache", _whole_step(pytorch_step(model), ids, mask)),
+            "no-cache": ("PyTorch, without a cache", _whole_step(_last_logits(model), ids, mask)),
         }
         if plan is not None:
             opened = stack.enter_context(TensorRTStep(plan))
@@ -231,6 +233,21 @@ def measure_lengths(
 
 def _whole_step(step: Step, ids: np.ndarray, mask: np.ndarray) -> Callable[[int], Any]:
     return lambda length: step(ids[:, :length], mask[:, :length])
+
+
+def _last_logits(model: Any) -> Step:
+    """The whole sequence through PyTorch, logits of the last position alone, as `generate` asks for them."""
+    import torch
+
+    device = next(model.parameters()).device
+
+    def step(input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            ids, mask = (torch.from_numpy(array).to(device) for array in (input_ids, attention_mask))
+            reply = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
+            return np.asarray(reply.logits[:, -1].cpu().numpy())
+
+    return step
 
 
 def _cached_step(model: Any, ids: np.ndarray, lengths: Sequence[int]) -> Callable[[int], Any]:

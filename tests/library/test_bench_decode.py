@@ -189,8 +189,11 @@ def test_a_step_with_a_cache_gives_the_logits_of_the_whole_sequence(generator):
     ids = np.random.default_rng(0).integers(0, 1000, (2, 12), dtype=np.int64)
     step = decode_rows._cached_step(generator.model, ids, [5, 12])
     whole = pytorch_step(generator.model)
+    last = decode_rows._last_logits(generator.model)
     for length in (12, 5, 12):  # the cache is as it was
-        np.testing.assert_allclose(step(length), whole(ids[:, :length], np.ones_like(ids[:, :length])), atol=1e-4)
+        given = ids[:, :length], np.ones_like(ids[:, :length])
+        np.testing.assert_allclose(step(length), whole(*given), atol=1e-4)
+        np.testing.assert_allclose(last(*given), whole(*given), atol=1e-4)
 
 
 # --- what is asked for ---
@@ -225,7 +228,7 @@ def test_rows_that_cannot_be_measured(text, said):
         (["--rounds", "0"], "seconds and rounds above 0"),
         (
             ["--paths", "trt"],
-            "There is no decoding path 'trt'. Expected some of pytorch, pytorch-no-cache, ort, baseline",
+            "There is no decoding path 'trt'. Expected some of pytorch, pytorch-no-cache, ort, ort-graph",
         ),
         (["--paths", ","], "No decoding paths"),
         (["--lengths", "8,16,32"], "The lengths '8,16,32' cannot be fitted. Expected at least four"),
