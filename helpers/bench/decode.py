@@ -24,6 +24,7 @@ import re
 import shlex
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -92,6 +93,7 @@ def _bench(options: argparse.Namespace) -> int:
 
     if options.prompt < 1 or not options.seconds > 0 or (options.rounds is not None and options.rounds < 1):
         raise BenchmarkError("Expected a prompt of 1 token or more, and seconds and rounds above 0.")
+    began = time.perf_counter()
     rows, keys = parse_rows(options.rows, options.prompt), _parse_paths(options.paths)
     generator = models.load_generator(vocabulary=VOCABULARY)
     model, positions = generator.model, generator.model.config.max_position_embeddings
@@ -129,7 +131,10 @@ def _bench(options: argparse.Namespace) -> int:
                 seconds = options.seconds / len(rows)
                 found = measure_row(row, paths, model, *pair, seconds=seconds, rounds=options.rounds)
                 content["rows"].append(found)
-                print(f"{row.name}: {found['steps']} steps, {found['rounds']} rounds measured", flush=True)
+                print(
+                    f"{row.name}: {found['steps']} steps, {found['rounds']} rounds measured after {time.perf_counter() - began:.0f} s",
+                    flush=True,
+                )
         if lengths:
             plan = None
             if set(keys) & set(TENSORRT):
@@ -141,6 +146,7 @@ def _bench(options: argparse.Namespace) -> int:
                 model, lengths, plan, seconds=options.seconds / len(rows), rounds=options.rounds
             )
     content["load_after"] = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    content["took_seconds"] = round(time.perf_counter() - began)
     report(content)
     for target in ([None] if options.save else []) + ([options.json] if options.json else []):
         print(f"Written: {save(content, target)}")
