@@ -131,10 +131,8 @@ def _bench(options: argparse.Namespace) -> int:
                 seconds = options.seconds / len(rows)
                 found = measure_row(row, paths, model, *pair, seconds=seconds, rounds=options.rounds)
                 content["rows"].append(found)
-                print(
-                    f"{row.name}: {found['steps']} steps, {found['rounds']} rounds measured after {time.perf_counter() - began:.0f} s",
-                    flush=True,
-                )
+                took = f"after {time.perf_counter() - began:.0f} s"
+                print(f"{row.name}: {found['steps']} steps, {found['rounds']} rounds measured {took}", flush=True)
         if lengths:
             plan = None
             if set(keys) & set(TENSORRT):
