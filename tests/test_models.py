@@ -87,6 +87,7 @@ def test_small_model_needs_no_network_and_says_nothing(
     data.token_lengths(classifier.tokenizer, ["word " * 2000])
     generator = models.load_generator("small")
     decoded(generator, ["word " * 2000], 8, length=16)
+    decoded(generator, ["My parcel has not", "I cannot log in"], 48, length=4)  # long enough to end a text
     said = capfd.readouterr()
     assert (said.out, said.err, [str(warning.message) for warning in recwarn]) == ("", "", [])
 

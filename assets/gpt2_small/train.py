@@ -94,9 +94,11 @@ def new_model(tokenizer: Any) -> transformers.GPT2LMHeadModel:
         resid_pdrop=0.0,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
     )
-    return transformers.GPT2LMHeadModel(config)
+    model = transformers.GPT2LMHeadModel(config)
+    # Not in the configuration, as with GPT-2 itself: padding is the mask's matter, and the token also ends texts.
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
 
 
 def blocks(tokens: Sequence[Sequence[int]], end: int, count: int, choose: random.Random) -> torch.Tensor:
