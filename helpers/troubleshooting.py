@@ -94,8 +94,8 @@ class Entry:
         text = _plain(message)
         return max((_weight(error) for error in self.errors if _pattern(error).search(text)), default=0)
 
-    def markdown(self, heading: str = "") -> str:
-        """The entry as Markdown, for the page and for the notebook."""
+    def markdown(self, heading: str = "", where: bool = True) -> str:
+        """The entry as Markdown, for the page and for the notebook; `where` says where it can be provoked."""
         lines = [f"{heading} {self.title}", ""] if heading else []
         if self.errors:
             lines += ["".join(f"`` {error} ``  \n" for error in self.errors).rstrip(), ""]
@@ -105,12 +105,12 @@ class Entry:
         lines += [f"**What to do.** {self.remedy}", ""]
         if self.seed:
             lines += [f"**Then and now.** The original project: {self.seed} Today: {self.today}", ""]
-        if self.provoked is not None:
+        if self.provoked is not None and where:
             made = " and ".join(str(n + 1) for n in self.provoked.errors)
             what = f"text {made} above" if made else self.provoked.why
             quoted = f" {self.quoted}" if self.quoted else ""
             lines += [f"*Provoked in* cell [{self.provoked.cell}] of `ex2_evidence.py`: {what}.{quoted}", ""]
-        if self.places:
+        if self.places and where:
             lines += [f"*Can be provoked on* {', '.join(self.places)}.", ""]
         if self.sources:
             lines += ["*Sources:* " + ", ".join(source.markdown() for source in self.sources) + ".", ""]
