@@ -15,12 +15,12 @@
 """
 # Exercise 2: DistilGPT2, deployed and measured honestly
 
-DistilGPT2 continues a text, one token after the other. Somebody took it from PyTorch through ONNX to TensorRT on
-a GTX 1060 and wrote a report. It tells a story in five steps: TensorRT **looked fast** while only kernels were
-timed; then the whole way was timed, **end to end**, and it was slow; **logs** suggested copies and allocations as
-the reason; two changes, together called **O1**, made it 30 to 43 % faster; and what is **left** is said to be a
-missing cache. You walk the same five steps. At each one you ask whether the number carries the sentence that
-stands beside it.
+DistilGPT2 continues a text, one token after the other. Somebody took it from PyTorch through ONNX to TensorRT
+on a GTX 1060 and wrote a report. It tells a story in five steps: TensorRT **looked fast** while only kernels
+were timed; then the whole way was timed, **end to end**, and it was slow; **logs** suggested copies and
+allocations as the reason; two changes, together called **O1**, made it 30 to 43 % faster; and what is
+**left** is said to be a missing cache. You walk the same five steps. At each one you ask whether the number
+carries the sentence that stands beside it.
 
 You need no GPU. Every figure carries one of four labels:
 
@@ -31,10 +31,10 @@ You need no GPU. Every figure carries one of four labels:
 | **calculated** | follows from stated numbers, nothing was run |
 | **recorded on a GPU** | measured earlier on the GPU that is named, by us or, where it says so, by the report |
 
-Eight short functions are yours; what Exercise 1 worked out is asked for by its signature only. `check(...)` and
-`hint("ex2/bytes")` work as they did there: hidden twins count too, an open TODO stops nothing, and a graded run
-starts afresh on the simulator, where `helpers.decoding` and `helpers.export` are absent. Three questions at the
-end are read by a person. Plan two hours, questions included (an estimate).
+Eight short functions are yours; what Exercise 1 worked out is asked for by its signature only. `check(...)`
+and `hint("ex2/bytes")` work as they did there: hidden twins count too, an open TODO stops nothing, and a
+graded run starts afresh on the simulator, where `helpers.decoding` and `helpers.export` are absent. Three
+questions at the end are read by a person. Plan two hours, questions included (an estimate).
 """
 
 # %% tags=["imports"]
@@ -112,13 +112,14 @@ def race(candidates):
 """
 ## The report, before any code
 
-Here are its tables in one. A generation starts with a prompt and ends with *L* tokens in each row. "Kernel-only"
-is one execution between two clocks; the other columns are whole generations. The report divides the two and
-concludes that copies and waiting make end to end "5.6 to 38 times" larger than kernel-only.
+Here are its tables in one. A generation starts with a prompt and ends with *L* tokens in each row. The last
+but one column is the report's "kernel-only" time, the columns before it are whole generations, end to end.
+The last column divides TensorRT's two, and the report concludes that copies and waiting make end to end "5.6
+to 38 times" larger than kernel-only.
 
-One number is missing: how long was the prompt? The table knows. PyTorch's `generate` has a cache, so that each
-new token costs it nearly the same. Divide its time by *L* − *P* steps: only for the right *P* does every length
-give the same time per step. Guess *P* first, by looking at the rows for batch 8.
+One number is missing: how long was the prompt? The table knows. PyTorch's `generate` has a cache, so that
+each new token costs it nearly the same. Divide its time by *L* − *P* steps: only for the right *P* does every
+length give about the same time a step. Guess *P* first, from the four rows with batch 8.
 """
 
 # %% tags=["report"]
@@ -155,18 +156,18 @@ reveal("tokens of the report's prompt", PROMPT)
 
 # %% [markdown] tags=["todo-bytes-text"]
 """
-So the prompt had four tokens, as the report's example "TensorRT is" has, and a generation to *L* = 12 is
+So the prompt had four tokens, as the report's own example, "TensorRT is", has. A generation to *L* = 12 is
 **8 steps**. We keep that prompt length in everything below.
 
 ### TODO 1: how many bytes come back (about 5 minutes, an estimate like all that follow)
 
 A step with *t* tokens in each row gives FP32 logits `[batch, t, vocabulary]`: a score for every token of the
-vocabulary at every position. Only the last position decides the next token. The report's first program copied all
-of them to the host; O1 copies `[batch, vocabulary]`.
+vocabulary at every position. Only the last position decides the next token. The report's first program copied
+all of them to the host; O1 copies `[batch, vocabulary]`.
 
-Write `copied_bytes(batch, prompt, length, vocabulary, last_step)`: the bytes of logits that one whole generation
-copies to the host. Mind the steps: the first one sees the prompt, and the token that the last one chooses is
-never fed in.
+Write `copied_bytes(batch, prompt, length, vocabulary, last_step)`: the bytes of logits that one whole
+generation copies to the host. Mind the steps: the first one sees the prompt, and the token that the last one
+chooses is never fed in.
 """
 
 
@@ -214,26 +215,27 @@ show(
 
 # %% [markdown] tags=["report-moral"]
 """
-Four readings, no hardware so far.
+Four readings, and no hardware so far.
 
-* **O1's saving is nearly all bytes.** Bytes saved over time saved: for batch 8 and 16 the quotient stays between
-  2.4 and 2.7 GB/s while the bytes vary 9-fold, as they would if one copy engine of that speed did it all. (The
-  shortest row gives 1.8, batch 1 gives 1.2: there a fixed cost a step, the allocations perhaps, shows as well.)
-  2.7 GB/s is little for a PCIe slot; it is what copies into *pageable* memory often reach. That is a guess.
+* **O1's saving is nearly all bytes.** Divide the bytes saved by the time saved. For batch 8 and 16, from 12
+  tokens on, that is 2.4 to 2.7 GB/s, while the bytes vary 9-fold: as if one copy engine of that speed did it
+  all. The shortest row gives 1.8 and batch 1 gives 1.2; where few bytes are saved, a fixed cost of each step
+  shows as well, the allocations perhaps. 2.7 GB/s is little for a PCIe slot. Copies into ordinary, *pageable*
+  memory are often that slow; that it was so here is a guess.
 * **"5.6 to 38 times" is mostly the number of steps.** The report does not say whether kernel-only means one
-  execution or a whole loop, so calculate: one execution with 8 rows of 32 tokens is 42 GFLOP, and in 16.53 ms that
-  is 2.5 TFLOP/s, of the 3.9 that the card can do. A whole loop is 637 GFLOP; in 16.53 ms that would be 39
-  TFLOP/s. So it was *one*, and a loop of 4 to 28 executions is divided by it. Step against execution, 1.2 to 1.6
-  is left. With O1 some steps even take *less* than the kernel-only figure: it was taken at the full length, and
-  most steps of a loop are shorter.
-* **"30 to 43 %"** leaves out the row with 13.1 %, batch 1, where there is least to copy.
-* **"One-time copy of the prompt"**, says the report's method; "copies at every step", says its explanation.
-  A loop that chooses tokens on the host has to send them at every step. It hardly matters: at batch 8 and
-  *L* = 32 all tokens and masks together are 63 KB, against 788 MB of logits.
+  execution or a whole loop. Calculate: one execution of DistilGPT2 with 8 rows of 32 tokens is 42 GFLOP, and
+  in 16.53 ms that makes 2.5 TFLOP/s, of the 3.9 that the card can do. A whole loop is 637 GFLOP, and in 16.53
+  ms that would make 39. So it was *one* execution, and a loop of 4 to 28 is divided by it. A step over an
+  execution is 1.2 to 1.6. With O1 it is even below 1 in some rows: the one execution was as long as the last
+  step, and most steps are shorter.
+* **"30 to 43 %"** leaves out the row with 13.1 %: batch 1, which has least to copy.
+* **"One-time" copy of the prompt**, says the report's method; copies *at every step*, says its explanation. A
+  loop that chooses tokens on the host has to send them at every step. It hardly matters: for batch 8 and *L*
+  = 32 all tokens and masks together are 63 KB, against 788 MB of logits.
 
-Now you know what to look for. The rest is done on this machine, with a GPT-2 of two layers that was trained for
-this course; `MODEL=full` takes the real size. The small model's own vocabulary would hide the effect that O1 is
-about, so its table of tokens is filled up to GPT-2's 50,257 rows. The rows that were added can never win, so the
+Now you know what to look for. The rest happens on this machine, with a GPT-2 of two layers that was trained
+for this course; `MODEL=full` takes the real size. The small model's own vocabulary would hide what O1 is
+about, so its table of tokens is filled up to GPT-2's 50,257 rows. Those that were added can never win: the
 text stays the same.
 """
 
@@ -288,19 +290,20 @@ show(
 """
 ### TODO 2: export (about 15 minutes)
 
-The report exports with `python -m transformers.onnx`. That command went away with transformers 5; what took its
-place, for a model like this, is `torch.onnx.export` around a small module of your own.
+The report exports with `python -m transformers.onnx`. That command went away with transformers 5; what took
+its place, for a model like this, is `torch.onnx.export` around a small module of your own.
 
 Write `export_decoder(model, path, last_step=False)`. `model` is a `GPT2LMHeadModel`.
 
 * Inputs `input_ids` and `attention_mask`, int64 `[batch, sequence]`; output `logits`: `[batch, sequence,
   vocabulary]`, or with `last_step` only the last position, `[batch, vocabulary]`.
 * Both axes are dynamic: batches from 1 to at least 16, sequences from 1 to at least 64.
-* **Positions come from the mask, inside the graph.** GPT-2 adds a learned vector for each position. In a row that
-  is padded on the left, position 0 belongs to the first real token, not to the first slot: count the ones of the
-  mask. Pass the result as `position_ids`; padding may have any valid position.
-* `use_cache=False`; `dynamo=True`, opset 20, one file. `logits_to_keep=1` makes the model itself compute the last
-  position only: then the vocabulary's matrix product is done for one position instead of all.
+* **Positions come from the mask, inside the graph.** GPT-2 adds a learned vector for each position. In a row
+  that is padded on the left, position 0 belongs to the first real token, not to the first slot: count the
+  ones of the mask. Pass the result as `position_ids`; padding may have any valid position.
+* `use_cache=False`; `dynamo=True` (a failing export without it prints the whole graph and can block a notebook), opset
+  20, one file. `logits_to_keep=1` makes the model itself compute the
+  last position only: then the vocabulary's matrix product is done for one position instead of all.
 """
 
 
@@ -376,14 +379,14 @@ print(f"transformers.onnx: {'there' if there else 'no such module any more'}")
 """
 ### TODO 3: a profile for a text that grows (about 5 minutes)
 
-In Exercise 1 a text had 64 tokens and kept them. Here each step has one token more than the last, and a profile
-that fits the prompt alone breaks at the first new token. The report calls this the most common and most severe
-mistake.
+In Exercise 1 a text had 64 tokens and kept them. Here each step has one token more than the last, and a
+profile that fits the prompt alone breaks at the first new token. The report calls this the most common and
+most severe mistake.
 
-Write `add_decode_profile(builder, config, network, rows, prompt, length)`. `rows` are the smallest, the usual and
-the largest batch, `prompt` the shortest prompt in tokens, `length` the final length. Cover every step of every
-such generation; which sequence length is the usual one is your choice. Return the index of the profile, and raise
-a `ValueError` where it is refused.
+Write `add_decode_profile(builder, config, network, rows, prompt, length)`. `rows` are the smallest, the usual
+and the largest batch, `prompt` the shortest prompt in tokens, `length` the final length. Cover every step of
+every such generation; which sequence length is the usual one is your choice. Return the index of the profile,
+and raise a `ValueError` where it is refused.
 """
 
 
@@ -524,19 +527,22 @@ show(
 
 # %% [markdown] tags=["todo-decode-text"]
 """
-The first lines are the same builds on the command line: `trtexec` comes with TensorRT's archive, not with its
-wheels. `set_binding_shape`, which the report uses, went away with TensorRT 10; inputs have names now. The mask
-has to keep step with the tokens, and the inputs are int64 because the export says so; the report's int32 belongs
-to older exports.
+The first two lines are the same builds on the command line; `trtexec` comes with TensorRT's archive, not with
+its wheels. `set_binding_shape`, which the report uses, went away with TensorRT 10: inputs have names now.
+
+The last two rows are the report's pitfall "mismatch between ids and mask". The simulated device notices
+int32, because a buffer is too short for it. A GPU would not: it would read two tokens as one number, and go
+on. The report's int32 belongs to older exports; ours says int64.
 
 ### TODO 4: the decoding loop (about 10 minutes)
 
-A **step** is a function from `input_ids` and `attention_mask`, both int64 `[B, t]`, to the logits `[B, V]` of the
-last position. Which engine is behind it does not concern the loop.
+A **step** is a function from `input_ids` and `attention_mask`, both int64 `[B, t]`, to the logits `[B, V]` of
+the last position. Which engine is behind it does not concern the loop.
 
-Write `greedy_decode(step, input_ids, attention_mask, length)`. Each step's most likely token is appended to its
-row, and the mask grows by a one. Rows may be padded on the left, and stay so. Return int64 `[B, length]`, the
-prompts included, after exactly `length - P` calls of `step`; leave the arrays that were given as they were.
+Write `greedy_decode(step, input_ids, attention_mask, length)`. Each step's most likely token is appended to
+its row, and the mask grows by a one. Rows may be padded on the left, and stay so. Return int64 `[B, length]`,
+the prompts included, after exactly `length - P` calls of `step`; leave the arrays that were given as they
+were.
 """
 
 
@@ -608,20 +614,20 @@ show(rows, ["step", "equal tokens", "of", "equal rows", "of rows"])
 
 # %% [markdown] tags=["todo-kernel-only-text"]
 """
-The last row is what happens without positions from the mask. It fails quietly: still tokens, still fluent, but
-not the model's.
+The last row is what happens without positions from the mask. It fails quietly: tokens still come, and they
+are not the model's.
 
 ## Step 1: it looked fast
 
-"Kernel-only" is the time of the execution alone, without copies and without waiting for the host. It is a useful
-number if it is measured where the work happens: `execute_async_v3` returns before anything has run, so a clock on
-the host measures the call.
+"Kernel-only" is the time of the execution alone, without copies and without waiting for the host. It is a
+useful number if it is measured where the work happens: `execute_async_v3` returns before anything has run, so
+a clock on the host measures the call.
 
 ### TODO 5: kernel-only, done right (about 10 minutes)
 
-Write `kernel_only(enqueue, stream, repeats=20)`. `enqueue()` puts one execution on `stream` and returns at once.
-Return the median of `repeats` times in milliseconds, each between two CUDA events, `cuda.Event()`, that enclose
-one execution and nothing else. Warm up first. `event.record(stream)` puts an event on the stream,
+Write `kernel_only(enqueue, stream, repeats=20)`. `enqueue()` puts one execution on `stream` and returns at
+once. Return the median of `repeats` times in milliseconds, each between two CUDA events, `cuda.Event()`, that
+enclose one execution and nothing else. Warm up first. `event.record(stream)` puts an event on the stream,
 `end.synchronize()` waits for it, and `start.time_till(end)` is the time between them.
 """
 
@@ -692,26 +698,29 @@ show(rows, ["batch", "L", "steps", *times, "loop / one", "loop / sum", "theirs, 
 """
 ## Step 2: end to end
 
-Two definitions, and we keep to them. **Kernel-only** is the time of the executions, between events on the device.
-**End to end** is the wall's time for the same work, from the prompt in the host's memory to the tokens in the
-host's memory, with every copy, wait, allocation and line of Python. "Loop / one" compares different work, and grows
-with the steps whatever the engine does. "Loop / sum" is the honest quotient: what everything else adds.
+Two definitions, and we keep to them. **Kernel-only** is the time of the executions, between events on the
+device. **End to end** is the wall clock's time for the same work, from prompts in the host's memory to tokens
+in the host's memory, with every copy, wait, allocation and line of Python.
+
+"Loop / one" compares different work: it grows with the steps, whatever the engine does. "Loop / sum" is the
+honest quotient, and says what all the rest adds. Here that is far more than the report's 1.2 to 1.6. Where
+does it go?
 
 ## Step 3: look, then form a hypothesis
 
-The report had two sources: ONNX Runtime's log, which named nodes that fell back to the CPU with copies around them
-(the second notebook of this exercise, `ex2_evidence`, reproduces that), and a timeline. The timeline is where
-people add things up wrongly. There are two lanes. On the **device**: copies, executions, and gaps. On the
-**host**: calls, allocations, and waiting *while the device works*. Host time runs beside device time. Whoever adds
-it counts the same millisecond twice.
+The report had two sources. One was ONNX Runtime's log: nodes that fell back to the CPU, with copies around
+them (`ex2_evidence`, the second notebook of this exercise, shows that). The other was a timeline, and
+timelines are where people add things up wrongly. There are two lanes. On the **device**: copies, executions,
+and gaps. On the **host**: calls, allocations, and waiting *while the device works*. Host time runs beside
+device time. Whoever adds the two counts the same millisecond twice.
 
 ### TODO 6: read a timeline (about 10 minutes)
 
 Write `read_timeline(events)`. Each event is a dictionary with `op`, `stream`, `started_ns`, `finished_ns` and
-`nbytes`. The device's are `"htod"`, `"execute"` and `"dtoh"`; all others (`"synchronize"`, `"alloc"`, `"free"`,
-...) are not. Return a dictionary of milliseconds: `h2d_ms`, `compute_ms`, `d2h_ms`, the sums over these events;
-`span_ms`, from the first start to the last finish among them; and `idle_ms`, the part of the span in which none of them
-runs. Events on two streams may overlap: that time is busy once.
+`nbytes`. The device's are `"htod"`, `"execute"` and `"dtoh"`; all others (`"synchronize"`, `"alloc"`,
+`"free"`, ...) are not. Return a dictionary of milliseconds: `h2d_ms`, `compute_ms`, `d2h_ms`, the sums over
+these events; `span_ms`, from the first start to the last finish among them; and `idle_ms`, the part of the
+span in which none of them runs. Events on two streams may overlap: that time is busy once.
 """
 
 
@@ -789,22 +798,27 @@ timeline.draw({"baseline": before}, title="Baseline: 8 rows, 4 to 32 tokens").sh
 
 # %% [markdown] tags=["todo-preallocate-text"]
 """
+In the picture compute is orange, copies are red and hatched, waiting is green; the numbers on top are the
+tokens of each step. On a GPU those ranges are NVTX ranges, which Nsight Systems shows too.
+
 ## Step 4: O1, one change at a time
 
-The picture has three suspects: copies back, executions, and gaps in which the host allocates and frees. The
-report changed two things at once and gave one percentage. We make them two functions.
+There are three suspects: copies back, executions, and gaps in which the host allocates and frees. The report
+changed two things at once and gave one percentage. We make two functions of it.
 
 ### TODO 7: preallocate (about 15 minutes)
 
 Write `preallocated_step(context, stream, copy_logits)`. It does what `allocating_step` does, and allocates
 everything **once**, before the first step, for the profile's maximum:
-`context.engine.get_tensor_profile_shape("input_ids", 0)[2]`.
+`context.engine.get_tensor_profile_shape("input_ids", 0)[2]`. What is kept is worth pinning.
 
-* It returns `step(input_ids, attention_mask)` -> logits of the last step, float32 `[B, V]`, an array of its own.
+* It returns `step(input_ids, attention_mask)`, which gives the logits of the last step, float32 `[B, V]`, as
+  an array of its own.
 * Copy what the step has, not the whole buffer.
-* The logits' shape is the context's, once the inputs' shapes are set; hand it to `copy_logits(host, device, shape,
-  stream)` as it is: `[B, t, V]`, or `[B, V]` for a last-step graph. `host` is the flat pinned array, `device` the
-  allocation; it enqueues the copy and returns the view `[B, V]` that is right once the stream is done.
+* The logits' shape is the context's, once the inputs' shapes are set: `[B, t, V]`, or `[B, V]` for a
+  last-step graph. Hand it as it is to `copy_logits(host, device, shape, stream)`. `host` is the flat pinned
+  array, `device` the allocation; it enqueues the copy, and returns the view `[B, V]` that is right once the
+  stream is done.
 * One synchronisation a step. A shape that is refused is a `ValueError`.
 """
 
@@ -852,17 +866,17 @@ check("ex2/preallocate", preallocated_step)
 """
 ### TODO 8: copy the last step only (about 10 minutes)
 
-In the device's memory, logits `[B, t, V]` lie row after row: all `t` positions of row 0, then all of row 1. The
-last position of each row is contiguous; the last positions of *all* rows are not, unless `B` is 1. So "copy
-`[B, V]`" is not one plain copy.
+In the device's memory, logits `[B, t, V]` lie row after row: all `t` positions of row 0, then all of row 1.
+The last position of each row is contiguous; the last positions of *all* rows are not, unless `B` is 1. So
+"copy `[B, V]`" is not one plain copy.
 
 Write `copy_last_step(host, device, shape, stream)`, a `copy_logits` for shapes `[B, t, V]` that moves `B * V`
-elements and no more, into the beginning of `host`. It enqueues, and does not wait. Ways that are right: a copy
-for each row, from `int(device)` plus an offset in bytes; or one `cuda.Memcpy2D`, a copy with a pitch. The size of
-an element is `host.itemsize`: an FP16 engine has logits of two bytes.
+elements and no more, into the beginning of `host`. It enqueues, and does not wait. Ways that are right: a
+copy for each row, from `int(device)` plus an offset in bytes; or one `cuda.Memcpy2D`, a copy with a pitch.
+The size of an element is `host.itemsize`: an FP16 engine has logits of two bytes.
 
-For the curious, and without points, `copy_last_step_again` further down takes the other way. If you leave it open,
-its row is missing in [o1].
+For the curious, and without points, `copy_last_step_again` further down takes the other way. If you leave it
+open, its row is missing in [o1].
 """
 
 
@@ -924,7 +938,8 @@ variants = {
 steps = {label: new_step(*parts) for label, parts in variants.items()}
 try:
     steps["O1, copied the second way"](*prompt_of(8))
-except NotImplementedError:
+except Exception as error:
+    print("copy_last_step_again is left out:", repr(error))
     del steps["O1, copied the second way"]
 
 
@@ -1011,24 +1026,26 @@ if active.simulated:
 """
 ## Step 5: results, and what is left
 
-[o1] splits the report's one percentage into its parts. What carries over to any machine is what was counted. To
-preallocate moves not one byte less and saves not one operation; it saves allocations. To copy the last step saves
-17.5 times the bytes of this generation, and no operation. The last-step *graph* copies the same bytes as O1, and
-saves operations besides: its gain on a CPU is arithmetic, not copying.
+**What O1 was.** [o1] splits the report's one percentage. To preallocate moves not one byte less and saves not
+one operation: it saves allocations. To copy the last step moves 17.5 times fewer bytes, and saves no
+operation. The last-step *graph* copies the same bytes and saves most operations besides, those of logits that
+nobody reads: what it gains on a CPU is arithmetic, no copying.
 
-The milliseconds belong to this machine. **Without a GPU they say nothing about O1 on one**: the simulated device
-lives in the same memory as your program, its "copy" is a memory copy without any PCIe in between, and most of what
-preallocation saves is the operating system handing out fresh pages. On the GTX 1060 it was the bytes. Same change,
-same direction, another cause: [timelines] shows where the time went, and for a GPU one has to look again.
+**The milliseconds are this machine's. Without a GPU they say nothing about O1 on one.** A simulated "copy"
+stays within the host's memory; no PCIe is in between. And preallocation wins so much because each fresh
+allocation is filled with a pattern there, so that what was never written does not look like zeros. Same
+change, same direction, another cause: on the GTX 1060 it was the bytes. Only what was counted carries over.
 
-"Always free device memory", says the report. [leak] does not believe a program that it does; it asks the record.
+**"Always free device memory"**, says the report. [leak] does not take a program's word for it; it asks the
+record.
 
-Now the results. First, are the tokens right? Four paths of ours against PyTorch, over batches, prompts and padding,
-exact in FP32. FP16 rounds, so its rule is another: with the same tokens fed in, logits within 0.05 at every step;
-where it chooses differently, PyTorch's own two best tokens lie less than 0.1 apart; and 95 % of the tokens equal on
-the trained model. Then the four decoding paths side by side, as in the report's tables. Then the question of what a
-step costs as the text grows: the report says O(*L*²) without a cache and O(*L*) with one. A fit of *a* + *bL* + *cL*²
-to measured steps shows which term pays.
+### Is it right, is it fast, and what does a step cost?
+
+Three tables answer. *Tokens* first: four paths against PyTorch, exact in FP32. FP16 rounds, so its rule is
+another: with the same tokens fed in, logits within 0.05 at every step; where a row differs, PyTorch's own two
+best tokens lay less than 0.1 apart; and 95 % of the tokens equal. Then the four ways of decoding, *whole
+generations*, in the rows of the report. Then *one step* as the text grows: O(*L*²) without a cache and O(*L*)
+with one, says the report. A fit of *a* + *bL* + *cL*² shows which term pays.
 """
 
 
@@ -1198,93 +1215,103 @@ print("Not yet run:", "; ".join(recorded["not_yet_run"]) + ".")
 """
 ### What is left
 
-The report closes with the missing cache, and there it is right, though O(*L*²) is not the reason at its lengths:
-[attention] gives the squared term less than 1 % of DistilGPT2's operations at 32 tokens. What grows is the linear
-part. Without a cache a step at 32 tokens pushes 32 tokens through every layer to learn one; with a cache it pushes
-one. That is a factor of about *L* in the work, for each row, at any length. Exercise 3 builds that cache.
+The report closes with the missing cache, and there it is right, though not because of O(*L*²): at 32 tokens
+[attention] gives the squared term less than 1 % of DistilGPT2's operations. What grows is the linear part.
+Without a cache a step at 32 tokens pushes 32 tokens through every layer to learn one; with a cache it pushes
+one. Over a whole generation that is O(*L*²) against O(*L*) at these lengths, one power less than the report's
+table on both sides. Exercise 3 builds the cache.
 
 ## Three questions
 
-Answer in a few sentences and cite the number from the cell that is named. An answer without its number is worth half.
+Answer in a few sentences and cite the number from the cell that is named. An answer without its number is
+worth half.
 """
 
 # %% [markdown] tags=["question-1"]
 """
-**1. Why does TensorRT lose here?** In the report O1 is still slower than PyTorch's `generate` in every row but
-one or two. Which part of that is the engine's fault, which the algorithm's, which the program's around it? And what
+**1. Why does TensorRT lose here?** In the report O1 is still slower than PyTorch's `generate` in every row.
+Which part of that is the engine's fault, which the algorithm's, which that of the program around it? And what
 remains of "5.6 to 38 times"? *Cite [report-bytes] and [sums].*
 """
 
 # %% [markdown] tags=["answer-1"]
 """
-The comparison is between algorithms. `generate` has a KV cache and feeds one token a step, so its 7.3 ms a step
-stay the same; the TensorRT path feeds the whole sequence, so its step grows with the text. Per step, O1 takes 7.2 ms
-at batch 1 in [report-bytes], as fast as PyTorch, and 12.7 at batch 8 and L = 32, where each step computes up to 31
-tokens for each row and PyTorch one. The program around it adds copies of all logits (O1's saving of 2.4 to 2.7 GB/s
-shows that they were the main cost besides), allocations, and a wait at each step. The engine itself is not shown to
-be slow. "5.6 to 38 times" divides a loop of 4 to 28 executions by one; per step 1.2 to 1.6 is left, and in [sums]
-the loop over the sum of its own executions is likewise small, while loop over one grows with the steps.
+The comparison is one of algorithms. `generate` has a KV cache and feeds one token a step, so that in
+[report-bytes] it takes 7.0 to 7.9 ms a step in every row. The TensorRT path feeds the whole sequence, and its
+step grows with the text and the batch: with O1 7.2 ms at batch 1, as fast as PyTorch, but 12.7 at batch 8 and
+L = 32, where it pushes up to 31 tokens a row through the model and PyTorch one. The program around it added
+copies of all logits, which O1's saving of 2.4 to 2.7 GB/s shows to have been the main cost, allocations, and
+a wait at each step. That the engine is slow is shown nowhere. "5.6 to 38 times" divides a loop of 4 to 28
+executions by one; a step over an execution is 1.2 to 1.6. In [sums] it is the same on this machine: loop over
+one is largest for L = 32, loop over the sum of its own executions is a single-digit number, and here that is
+allocation, not PCIe.
 """
 
 # %% [markdown] tags=["guide-1"]
 """
-*Marking guide, 4 points.* 1: algorithm: whole sequence each step against one token with a cache. 1: program: copies
-of all logits and allocations, with a figure of [report-bytes] (GB/s, or a step's ms before and after O1). 1: "5.6 to
-38" is a loop over one execution; names the steps or the quotient of 1.2 to 1.6. 1: cites loop / sum of [sums] as
-this machine's. "TensorRT is slow on this model" without the algorithm: at most 1.
+*Marking guide, 4 points.* 1: algorithm: whole sequence at each step against one token with a cache. 1:
+program: copies of all logits and allocations, with a figure of [report-bytes] (GB/s, or ms a step before and
+after O1). 1: "5.6 to 38" is a loop over one execution; names the steps, or the quotient of 1.2 to 1.6. 1:
+cites loop / sum of [sums] as this machine's. "TensorRT is slow on this model" without the algorithm: at most
+1.
 """
 
 # %% [markdown] tags=["question-2"]
 """
-**2. What would a KV cache change, and what would TensorRT-LLM?** Say for one step at 32 and at 1,024 tokens what is
-computed, what is copied, and what grows. Where does the report's O(*L*²) hold? *Cite [complexity] and [attention].*
+**2. What would a KV cache change, and what would TensorRT-LLM?** Say for a step at 32 and at 1,024 tokens
+what is computed, what is copied, and what grows. Where does the report's O(*L*²) hold? *Cite [complexity] and
+[attention].*
 """
 
 # %% [markdown] tags=["answer-2"]
 """
-With a cache a step computes one token a row: the linear layers' work no longer depends on L, and the attention looks
-at L stored keys and values, so a step is O(L) with a small factor. In [complexity] the time with a cache hardly
-grows from the shortest to the longest length, while without one bL and cL² carry most of it. The squared term is
-the attention's alone; [attention] gives it 0.7 % of a layer's operations at 32 tokens and 18 % at 1,024 for
-DistilGPT2. So at the report's lengths a step without a cache is in effect linear, and the cache saves that linear
-part; the square matters for long texts. Copies: the cache stays on the device, one token goes up, B times V logits
-come down, or B tokens if the argmax is in the graph. TensorRT-LLM has all of that, and besides a cache in pages,
-batches that change while they run, fused attention kernels and sampling on the device.
+With a cache a step computes one token a row. The work of the linear layers no longer depends on L; the
+attention looks at L stored keys and values, so that a step is O(L) with a small factor. In [complexity] a
+step with a cache grows little from the shortest to the longest text, while without one it grows about tenfold
+and bL carries most of it. The squared term belongs to the attention alone: by [attention] it is 0.7 % of a
+layer's operations at 32 tokens and 18 % at 1,024 for DistilGPT2. So a step without a cache is linear in
+effect at the report's lengths; the square matters for long texts. Copies: the cache stays on the device, one
+token goes up, and B times V logits come down, or B tokens if the argmax is in the graph. TensorRT-LLM has all
+of that, and a cache in pages, batches that change while they run, fused attention, and sampling on the
+device.
 """
 
 # %% [markdown] tags=["guide-2"]
 """
-*Marking guide, 4 points.* 1: one token a step instead of L through all layers; attention still looks at L. 1: cites
-both curves of [complexity] as this machine's. 1: O(L²) holds for the attention only, with a share of [attention] at 32
-tokens; at these lengths linear layers dominate. 1: TensorRT-LLM: cache on the device, and one thing more (paged
-cache, in-flight batching, fused attention, sampling on the device), or copies with and without.
+*Marking guide, 4 points.* 1: one token a step instead of L through all layers; attention still looks at L. 1:
+cites both rows of [complexity] as this machine's. 1: O(L²) holds for the attention only, with a share from
+[attention]; at these lengths linear layers dominate. 1: TensorRT-LLM: the cache on the device and one thing
+more (paged cache, in-flight batching, fused attention, sampling on the device), or what is copied with and
+without.
 """
 
 # %% [markdown] tags=["question-3"]
 """
-**3. Hardware.** The report blames the GTX 1060 as its third reason. Which of its figures would change on a recent
-data-centre GPU, in which direction, and which would stay exactly the same? What would be the bottleneck there? *Cite
-[recorded] and [o1].*
+**3. Hardware.** The report blames the GTX 1060 as its third reason. Which of its figures would change on a
+recent data-centre GPU, in which direction, and which would stay exactly the same? What would limit a step
+there? *Cite [recorded] and [o1].*
 """
 
 # %% [markdown] tags=["answer-3"]
 """
-What is counted stays: bytes, copies, allocations and operations of [o1] do not depend on the GPU, nor do the tokens
-in FP32. Times shrink, unequally. Executions shrink most, by memory bandwidth and tensor cores in FP16; copies by
-the faster bus, if the memory is pinned; launches, Python and waiting hardly at all. So their share grows: on a fast
-GPU the fixed cost of a step dominates, and a CUDA graph or fewer launches help more than a faster product. [recorded]
-shows it: `generate` takes about the same time a token with a cache as without one at these lengths, because its own
-overhead hides the work that the cache saves. O1's bytes still count there: all logits of a step of 8 by 32 take many
-times as long to copy as the last ones. The Pascal card adds FP32 only and no newer TensorRT than 8.6 to that; weak
-overlap of copies and compute is not shown by any figure of the report, because nothing in its loop could overlap.
+What is counted stays: bytes, copies, allocations and operations of [o1] do not depend on the GPU, nor do the
+tokens in FP32. Times shrink, unequally. Executions shrink most, by memory bandwidth and tensor cores in FP16;
+copies by the faster bus, if the memory is pinned; launches, Python and waiting hardly at all. So their share
+grows: on a fast GPU the fixed cost of a step dominates, and a CUDA graph or fewer launches help more than a
+faster product. [recorded] shows it: `generate` takes about the same time a token with a cache as without one
+at these lengths, because its own overhead hides the work that the cache saves. O1's bytes still count there:
+all logits of a step of 8 by 32 take many times as long to copy as the last ones. The Pascal card adds FP32
+only and no newer TensorRT than 8.6 to that; weak overlap of copies and compute is not shown by any figure of
+the report, because nothing in its loop could overlap.
 """
 
 # %% [markdown] tags=["guide-3"]
 """
-*Marking guide, 4 points.* 1: bytes, operations or allocations of [o1] stay, with a figure. 1: compute shrinks more than
-launches and host overhead, whose share grows. 1: cites [recorded] with its GPU and engine (with against without cache,
-or full against last-step copy), or says which row is missing there. 1: a sound remedy or limit there (CUDA graph, FP16,
-argmax on the device, pinned memory, no overlap possible in a loop that waits at each step).
+*Marking guide, 4 points.* 1: bytes, operations or allocations of [o1] stay, with a figure. 1: compute shrinks
+more than launches and host overhead, whose share grows. 1: cites [recorded] with its GPU and engine (with
+against without cache, or full against last-step copy), or says which row is missing there. 1: a sound remedy
+or limit there (CUDA graph, FP16, argmax on the device, pinned memory, no overlap possible in a loop that
+waits at each step).
 """
 
 # %% tags=["end"]
