@@ -71,7 +71,7 @@ class Entry:
     Attributes:
         kind: "pitfall" (one of the nine), "stumble" or "question" (about notebooks and grading).
         errors: messages as they are printed, with * for what varies.
-        seed: what the original project said; `today` what is true now. Pitfalls only.
+        original: what the original project said; `today` what is true now. Pitfalls only.
         places: where it can be provoked, in words.
     """
 
@@ -83,7 +83,7 @@ class Entry:
     cause: str
     remedy: str
     sources: tuple[Source, ...]
-    seed: str = ""
+    original: str = ""
     today: str = ""
     quoted: str = ""
     provoked: Provoked | None = None
@@ -98,13 +98,13 @@ class Entry:
         """The entry as Markdown, for the page and for the notebook; `where` says where it can be provoked."""
         lines = [f"{heading} {self.title}", ""] if heading else []
         if self.errors:
-            lines += ["".join(f"`` {error} ``  \n" for error in self.errors).rstrip(), ""]
+            lines += ["*Printed as:*  \n" + "".join(f"`` {error} ``  \n" for error in self.errors).rstrip(), ""]
         if self.symptoms:
             lines += [f"*Seen as:* {'; '.join(self.symptoms)}.", ""]
         lines += [f"**Why.** {self.cause}", ""] if self.cause else []
         lines += [f"**What to do.** {self.remedy}", ""]
-        if self.seed:
-            lines += [f"**Then and now.** The original project: {self.seed} Today: {self.today}", ""]
+        if self.original:
+            lines += [f"**Then and now.** The original project {self.original} Today: {self.today}", ""]
         if self.provoked is not None and where:
             made = " and ".join(str(n + 1) for n in self.provoked.errors)
             what = f"text {made} above" if made else self.provoked.why
@@ -324,7 +324,11 @@ def provoked(ident: str, here: bool = True) -> Iterator[Messages]:
         print("This machine has what is missing elsewhere, so there is no message here.")
         return
     for text in messages.texts:
-        print(textwrap.fill(text, 116, initial_indent="> ", subsequent_indent="  ", break_on_hyphens=False))
+        print(
+            textwrap.fill(
+                text, 116, initial_indent="> ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+            )
+        )
     found = next((text for text in messages.texts if wanted.matches(text)), None)
     if found is None:
         raise TroubleshootingError(

@@ -32,6 +32,7 @@ a GPU**. An error that you see below was meant and caught.
 # %% tags=["imports"]
 import ctypes
 import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -49,7 +50,7 @@ import torch
 from IPython.display import Markdown, display
 
 from helpers import backend, data, decoding, engine, environment, export, models, ort, precision
-from helpers.notebook import CALCULATED, EXACT, RECORDED, TIMED, caption, draw, mib, show
+from helpers.notebook import EXACT, RECORDED, TIMED, caption, draw, mib, show
 from helpers.simulator import plan as plans_of_the_simulator
 from helpers.troubleshooting import entry, provoked, search
 
@@ -64,9 +65,7 @@ WORK = Path("build")
 WORK.mkdir(exist_ok=True)
 INPUTS = ("input_ids", "attention_mask")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-ON_RTX = hasattr(
-    trt, "ComputeCapability"
-)  # NVIDIA's RTX builder, which serves wherever there is no TensorRT
+ON_RTX = hasattr(trt, "ComputeCapability")  # NVIDIA's RTX builder: wherever there is no TensorRT
 
 
 class Log(trt.ILogger):
@@ -425,9 +424,9 @@ class Bound:
 ## What ONNX Runtime did with the graph
 
 The project read ONNX Runtime's log to explain its times: copies ("Memcpy") and nodes that fell back to the CPU. A
-log is for people; its texts change from version to version. Since some versions ONNX Runtime answers by API: every
-session can be asked which provider got which node, and the optimised graph, which it writes on request, holds the
-Memcpy nodes that it put in. Only *why* stands in the log alone.
+log is for people; its texts change from version to version. Today ONNX Runtime answers by API: every session can be
+asked which provider got which node, and the optimised graph, which it writes on request, holds the Memcpy nodes
+that it put in. Only *why* stands in the log alone.
 
 `helpers.ort` asks all three. Two graphs: our decoder, and four operators of which one, `Atan`, has no CUDA kernel.
 """
@@ -443,19 +442,13 @@ caption(
     EXACT,
     f"nodes by provider, by the API of ONNX Runtime {here[0].version}; served by {', '.join(here[0].providers)}.",
 )
-show(
-    pd.concat([evidence.table().assign(graph=evidence.title) for evidence in here])[
-        ["graph", "provider", "nodes", "share", "operators"]
-    ]
-)
+tables = pd.concat([evidence.table().assign(graph=evidence.title) for evidence in here])
+show(tables[["graph", "provider", "nodes", "share", "operators"]])
 for evidence in here:
-    print(
-        f"{evidence.title}: {len(evidence.copies)} Memcpy nodes, {len(evidence.fallbacks)} nodes fell back"
-    )
+    copies, fallbacks = len(evidence.copies), len(evidence.fallbacks)
+    print(f"{evidence.title}: {copies} Memcpy nodes, {fallbacks} nodes fell back")
 slowest = sorted(here[0].ran, key=lambda node: -node.median_ms)[:3]
-print(
-    "longest in the decoder's profile:", ", ".join(f"{node.node} ({node.op})" for node in slowest)
-)
+print("longest in the profile:", ", ".join(f"{node.node} ({node.op})" for node in slowest))
 
 # %% [markdown] tags=["recorded-text"]
 """
@@ -486,8 +479,9 @@ for evidence in on_gpu:
 ### The same in the log
 
 Below first what the recorded session wrote (all lines of these kinds), then the lines that the project quotes, in the
-wording of 2023. Both go through one parser. Note what the log cannot do: the single lines name a tensor and not
-the two nodes between which it travels, and the sum is printed for each graph, so subgraphs have to be added.
+wording of 2023. All go through one parser. Note what the log cannot do: the single lines name a tensor and not
+the two nodes between which it travels; the sum is printed for each graph, so subgraphs have to be added; and nodes
+are counted after the optimiser has fused some of them, so the figure is smaller than the API's.
 """
 
 # %% tags=["log-lines"]
@@ -561,9 +555,8 @@ card("kernel-only")
 # %% tags=["mend-kernel-only"]
 events = [cuda.Event() for _ in range(4)]
 start = time.perf_counter()
-for event, work in zip(
-    events, (lambda: bound.upload(*rows_16), bound.execute, bound.download), strict=False
-):
+parts = (lambda: bound.upload(*rows_16), bound.execute, bound.download)
+for event, work in zip(events, parts, strict=False):
     event.record(bound.stream)
     work()
 events[3].record(bound.stream)
@@ -591,9 +584,8 @@ short = Bound(build("evidence_12", (1, 1), (3, 12), (16, 12)).path)
 with provoked("profile-coverage") as said:
     for length in range(11, 15):
         answer = short.context.set_input_shape("input_ids", (3, length))
-        print(
-            f"{length} tokens: {answer}, the context has {short.context.get_tensor_shape('input_ids')}"
-        )
+        kept = short.context.get_tensor_shape("input_ids")
+        print(f"{length} tokens: {answer}, the context has {kept}")
     said.say(short.log.errors[0])
 
 if active.simulated:  # on a GPU this would end every later call of the process
@@ -609,16 +601,16 @@ card("profile-coverage")
 bound = Bound(whole.path)  # 1 to 32 tokens
 tokens = decoding.greedy(bound.last, input_ids, attention_mask, 32)
 reference = decoding.generate(model, input_ids, attention_mask, 32)
-print(
-    f"from {input_ids.shape[1]} to 32 tokens; equal to PyTorch's generate: {np.array_equal(tokens, reference)}"
-)
+equal = np.array_equal(tokens, reference)
+print(f"from {input_ids.shape[1]} to 32 tokens; equal to PyTorch's generate: {equal}")
 
 # %% [markdown] tags=["operators-text"]
 """
 ### Operators that the export or the engine does not have
 
-Three doors that are closed: the older exporter at opset 11 with fused attention, an ONNX graph of today's opset 23
-in TensorRT-RTX's builder, and the command that the project recommends.
+Three doors that are closed: the older exporter at opset 11 with fused attention, an ONNX graph of opset 23 in
+TensorRT-RTX's builder, and the command that the project recommends. (The box that is headed *stderr* is the
+builder's own: it writes there past every logger.)
 """
 
 
@@ -631,9 +623,8 @@ class Plain(torch.nn.Module):
         self.inner = inner
 
     def forward(self, input_ids, attention_mask):
-        return self.inner(
-            input_ids=input_ids, attention_mask=attention_mask, use_cache=False
-        ).logits
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        return self.inner(**inputs, use_cache=False).logits
 
 
 OLDER_EXPORTER = """
@@ -646,9 +637,8 @@ torch.onnx.export(Attention(), (q, q, q), io.BytesIO(), dynamo=False, opset_vers
 """
 # In a process of its own: before this exporter raises, it prints the graph past Python, which can stop a notebook.
 with provoked("unsupported-operators") as said:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", OLDER_EXPORTER], capture_output=True, text=True
-    )
+    command = [sys.executable, "-W", "ignore", "-c", OLDER_EXPORTER]
+    done = subprocess.run(command, capture_output=True, text=True)
     said.say(done.stderr.strip().splitlines()[-1])
 
 ATTENTION = """
@@ -659,13 +649,8 @@ attention (float[b, 2, s, 16] q, float[b, 2, s, 16] k, float[b, 2, s, 16] v) => 
 """
 onnx.save(onnx.parser.parse_model(ATTENTION), str(WORK / "attention.onnx"))
 with provoked("unsupported-operators", here=ON_RTX):
-    shapes_of_one = ((1, 2, 1, 16), (8, 2, 16, 16), (16, 2, 32, 16))
-    engine.build(
-        WORK / "attention.onnx",
-        WORK / "attention.plan",
-        dict.fromkeys("qkv", shapes_of_one),
-        progress=False,
-    )
+    of_qkv = dict.fromkeys("qkv", ((1, 2, 1, 16), (8, 2, 16, 16), (16, 2, 32, 16)))
+    engine.build(WORK / "attention.onnx", WORK / "attention.plan", of_qkv, progress=False)
 
 with provoked("unsupported-operators"):
     importlib.import_module("transformers.onnx")
@@ -673,6 +658,7 @@ card("unsupported-operators")
 
 # %% tags=["mend-operators"]
 graph = onnx.load(str(decoder))
+elsewhere = any(weight.external_data for weight in graph.graph.initializer)
 caption(
     "mend-operators",
     EXACT,
@@ -684,10 +670,7 @@ show(
         ("inputs", ", ".join(i.name for i in graph.graph.input)),
         ("axes", ", ".join(d.dim_param for d in graph.graph.input[0].type.tensor_type.shape.dim)),
         ("nodes", str(len(graph.graph.node))),
-        (
-            "weights in the file",
-            "yes" if not any(t.external_data for t in graph.graph.initializer) else "no",
-        ),
+        ("weights in the file", "no" if elsewhere else "yes"),
         ("largest difference to PyTorch", f"{difference:.1e} (step 7)"),
     ],
     ["", "value"],
@@ -706,11 +689,8 @@ padded on the left, by a model that gets ids and mask and no positions.
 def without_positions(ids, mask):
     """A step as one writes it first: ids and mask, no positions."""
     with torch.inference_mode():
-        return (
-            Plain(model)(torch.from_numpy(ids).to(DEVICE), torch.from_numpy(mask).to(DEVICE))[:, -1]
-            .cpu()
-            .numpy()
-        )
+        logits = Plain(model)(torch.from_numpy(ids).to(DEVICE), torch.from_numpy(mask).to(DEVICE))
+    return logits[:, -1].cpu().numpy()
 
 
 def continued(step):
@@ -720,15 +700,11 @@ def continued(step):
         ids, mask = data.encode_prompts(tokenizer, [prompt])
         alone.append(decoding.greedy(step, ids, mask, ids.shape[1] + 8)[0, -8:])
     together = decoding.greedy(step, input_ids, attention_mask, input_ids.shape[1] + 8)[:, -8:]
-    return [
-        (
-            prompt,
-            tokenizer.decode(one),
-            tokenizer.decode(many),
-            "yes" if np.array_equal(one, many) else "NO",
-        )
-        for prompt, one, many in zip(prompts, alone, together, strict=True)
-    ]
+    rows = []
+    for prompt, one, many in zip(prompts, alone, together, strict=True):
+        same = "yes" if np.array_equal(one, many) else "NO"
+        rows.append((prompt, tokenizer.decode(one), tokenizer.decode(many), same))
+    return rows
 
 
 caption("pitfall-positions", EXACT, "without positions.")
@@ -790,18 +766,11 @@ for shapes_tried in ({}, {"input_ids": good}, dict.fromkeys(INPUTS, unsorted)):
 card("profile-constraints")
 
 # %% tags=["mend-constraints"]
-two = engine.build(
-    decoder,
-    WORK / "evidence_two.plan",
-    [
-        dict.fromkeys(INPUTS, ((1, 1), (8, 16), (16, 32))),
-        dict.fromkeys(INPUTS, ((1, 1), (1, 48), (2, 64))),
-    ],
-    progress=False,
-)
-with_two = (
-    trt.Runtime(log).deserialize_cuda_engine(two.path.read_bytes()).create_execution_context()
-)
+small = ((1, 1), (1, 48), (2, 64))
+profiles = [dict.fromkeys(INPUTS, good), dict.fromkeys(INPUTS, small)]
+two = engine.build(decoder, WORK / "evidence_two.plan", profiles, progress=False)
+engine_of_two = trt.Runtime(log).deserialize_cuda_engine(two.path.read_bytes())
+with_two = engine_of_two.create_execution_context()
 for index, shape in ((0, (16, 32)), (0, (2, 64)), (1, (2, 64))):
     with_two.set_optimization_profile_async(index, stream.handle)
     print(f"profile {index}, shape {shape}: {with_two.set_input_shape('input_ids', shape)}")
@@ -846,17 +815,13 @@ with provoked("input-mismatch"):
 card("input-mismatch")
 
 # %% tags=["mend-inputs"]
-as_int32 = np.zeros(input_ids.size * 2, np.int32)
-as_int32[: input_ids.size] = input_ids.ravel()
-caption(
-    "mend-inputs",
-    EXACT,
-    "the first four tokens of the first row, and what an int64 engine reads out of int32 bytes.",
-)
+longest = input_ids[attention_mask.all(1)][0]  # a row without padding
+bytes_of_int32 = longest[: longest.size // 2 * 2].astype(np.int32)
+caption("mend-inputs", EXACT, "one row, and what an int64 engine reads out of its int32 bytes.")
 show(
     [
-        ("int64, as the tokenizer gives them", str(input_ids.ravel()[:4].tolist())),
-        ("int32 bytes, read as int64", str(as_int32.view(np.int64)[:4].tolist())),
+        ("int64, as the tokenizer gives them", str(longest[:6].tolist())),
+        ("int32 bytes, read as int64", str(bytes_of_int32.view(np.int64)[:3].tolist())),
     ],
     ["", "tokens"],
 )
@@ -882,10 +847,8 @@ if RTX_BESIDE:
     plans_of_the_simulator.extract(whole.path, nvidia_plan)  # NVIDIA's own bytes
     with provoked("cuda-compatibility") as said:
         words = Log()
-        print(
-            "deserialize_cuda_engine:",
-            tensorrt_rtx.Runtime(words).deserialize_cuda_engine(nvidia_plan.read_bytes()),
-        )
+        answer = tensorrt_rtx.Runtime(words).deserialize_cuda_engine(nvidia_plan.read_bytes())
+        print("deserialize_cuda_engine:", answer)
         said.say(words.errors[0])
     with provoked("cuda-compatibility"):
         build("evidence_sm75", (1, 1), (8, 16), (16, 32), target="SM75")
@@ -895,32 +858,29 @@ card("cuda-compatibility")
 if RTX_BESIDE:
     half = WORK / "evidence_fp16.onnx"
     precision.to_fp16(decoder, half)
-    name = engine.plan_name("evidence_fp16", "SM75")
-    print(
-        "The same decoder in FP16, for the same card:",
-        build(name.removesuffix(".plan"), *good, source=half, target="SM75"),
-    )
+    name = engine.plan_name("evidence_fp16", "SM75").removesuffix(".plan")
+    print("In FP16, for the same card:", build(name, *good, source=half, target="SM75"))
 print("A name that says what a plan is for:", engine.plan_name("distilgpt2_fp32"))
 gpu = facts.gpu
-print(
-    "This machine:",
-    f"{gpu.name}, driver {gpu.driver}" if gpu else facts.gpu_problem or "no NVIDIA GPU, no driver",
-)
+nothing = facts.gpu_problem or "no NVIDIA GPU, no driver"
+print("This machine:", f"{gpu.name}, driver {gpu.driver}" if gpu else nothing)
 
 # %% [markdown] tags=["libraries-text"]
 """
 ### cuDNN or CUDA libraries that are missing
 
-What the loader says when a library is not there, tried with cuDNN and with the driver's own library.
+What the loader says when a library is not there, tried with cuDNN and with the driver's own library. The cell after
+it lists what the builds above have loaded: if there is a cuDNN among it, PyTorch or ONNX Runtime brought it.
 """
 
 
 # %% tags=["pitfall-libraries"]
 def missing(library):
+    """Whether the loader does not find a library. The texts are Linux's, so elsewhere none is tried."""
     try:
         ctypes.CDLL(library)
     except OSError:
-        return sys.platform == "linux"  # elsewhere the texts differ
+        return sys.platform == "linux"
     return False
 
 
@@ -932,21 +892,10 @@ card("missing-libraries")
 
 # %% tags=["mend-libraries"]
 maps = Path("/proc/self/maps")
-loaded = {
-    line.split("/")[-1]
-    for line in (maps.read_text().splitlines() if maps.exists() else ())
-    if ".so" in line
-}
-nvidia = sorted(
-    name
-    for name in loaded
-    if any(word in name for word in ("nvinfer", "tensorrt", "cudnn", "cublas", "cudart"))
-)
-caption(
-    "mend-libraries",
-    EXACT,
-    "what of NVIDIA this process has loaded, after ten builds: no cuDNN unless PyTorch brought it.",
-)
+loaded = {line.split("/")[-1] for line in maps.read_text().splitlines()} if maps.exists() else set()
+kinds = re.compile(r"(nvinfer|tensorrt|cudnn|cublas|cudart|nvonnxparser).*\.so")
+nvidia = sorted(name for name in loaded if kinds.search(name))
+caption("mend-libraries", EXACT, "NVIDIA's libraries in this process, after all those builds.")
 show([(name,) for name in nvidia], ["library"])
 
 # %% [markdown] tags=["search-text"]
@@ -959,7 +908,7 @@ what you see. In a notebook it is a function.
 
 # %% tags=["search"]
 questions = (
-    "[TRT] [E] 3: ... Supplied binding dimension [2,77] for bindings[0] exceed min ~ max range at index 1, maximum dimension in profile is 64",
+    "Supplied binding dimension [2,77] for bindings[0] exceed min ~ max range at index 1, maximum dimension in profile is 64",
     "ImportError: libcudnn.so.8: cannot open shared object file: No such file or directory",
     "'NoneType' object has no attribute 'create_execution_context'",
     "first call takes a hundred times longer",
