@@ -171,7 +171,7 @@ def hint(ident: str) -> None:
 
 
 def progress() -> None:
-    """Show which TODOs are done, with the points of the visible checks, for all assignments."""
+    """Show which TODOs are done, with the points of the visible checks, for all assignments that are there."""
     if _graded():
         print("progress: the grader keeps the points of this run")
         return
@@ -182,6 +182,8 @@ def progress() -> None:
     for name, folder in ASSIGNMENTS.items():
         entries, problem = _entries, ""
         if folder != _FOLDER.name and not any(ident.startswith(f"{name}/") for ident in _entries):
+            if not (_FOLDER.parent / folder).is_dir() and _entries:
+                continue  # a notebook that stands alone
             entries, problem = state.load(_FOLDER.parent / folder / state.FILE)
         if problem:
             print(problem)

@@ -15,7 +15,7 @@ import pytest
 
 from helpers import backend
 from helpers.grading import check, hint, progress, progress_file, reference, stand_ins
-from helpers.grading.check import judge, overview, row_of, table
+from helpers.grading.check import ASSIGNMENTS, judge, overview, row_of, table
 
 # the package's name `check` is the function
 checking = sys.modules["helpers.grading.check"]
@@ -194,7 +194,7 @@ def test_the_solution_is_compared_with_the_cell_that_was_run(
 
 
 def test_every_check_has_three_levels_of_hints_and_a_reference() -> None:
-    for row in table("ex1").values():
+    for row in [row for name in ASSIGNMENTS for row in table(name).values()]:
         assert len(row.hints) == 2 and all(len(text) > 20 for text in row.hints)
         reference = checking._reference(row)
         assert reference is not None and f"def {row.todo}(" in reference and "SOLUTION" not in reference
@@ -205,9 +205,10 @@ def test_every_check_has_three_levels_of_hints_and_a_reference() -> None:
 
 def test_the_stand_ins_are_those_of_the_table() -> None:
     assert {ident: name for ident, (name, _) in stand_ins.TODOS.items()} == {
-        ident: row.todo for ident, row in table("ex1").items()
+        ident: row.todo for name in ASSIGNMENTS for ident, row in table(name).items()
     }
-    assert [number for _, number in stand_ins.TODOS.values()] == list(range(1, len(table("ex1")) + 1))
+    numbers = [number for _, number in stand_ins.TODOS.values()]
+    assert numbers == [number for name in ASSIGNMENTS for number in range(1, len(table(name)) + 1)]
 
 
 @pytest.mark.parametrize("ident", [ident for ident in stand_ins.TODOS if ident != "ex1/benchmark"])

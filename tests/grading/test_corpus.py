@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers.grading import corpus, mutants, sandbox
-from helpers.grading.check import table
+from helpers.grading.check import ASSIGNMENTS, table
 
 ONE_TODO = (
     "right/export_inputs_by_name",
@@ -144,9 +143,30 @@ def test_mutants_follow_the_rules() -> None:
         assert ast.unparse(ast.parse(mutant.source)) != ast.unparse(ast.parse(source))
 
 
-def test_what_is_listed_as_equivalent_is_made_and_has_a_reason() -> None:
-    listed = json.loads(mutants.EQUIVALENT.read_text(encoding="utf-8"))
-    others = listed.pop("cases")
-    assert all((corpus.CASES / f"{name}.py").is_file() and len(why) > 20 for name, why in others.items())
-    made = {(mutant.check, mutant.name) for mutant in mutants.all_mutants()}
+@pytest.mark.parametrize("assignment", ASSIGNMENTS.values())
+def test_what_is_listed_as_equivalent_is_made_and_has_a_reason(assignment: str) -> None:
+    listed = mutants.equivalent(assignment)
+    folder = corpus.SUBMISSIONS / assignment
+    others = listed.pop("cases", {})
+    assert all((folder / f"{name}.py").is_file() and len(why) > 20 for name, why in others.items())
+    made = {(mutant.check, mutant.name) for mutant in mutants.all_mutants(assignment)}
     assert all((check, name) in made and len(why) > 20 for check, of in listed.items() for name, why in of.items())
+
+
+def test_the_corpus_runs_for_one_assignment_or_for_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    good = _outcome("right/a", "full", [4.0], [4.0])
+    seen: list[str] = []
+
+    def run_cases(cases: list[corpus.Case], workers: int, keys: int) -> list[corpus.Outcome]:
+        seen.extend({case.assignment for case in cases})
+        return [good]
+
+    monkeypatch.setattr(corpus, "run_cases", run_cases)
+    arguments = ["--only", "right/*", "--no-mutants", "--json", str(tmp_path / "corpus.json")]
+    assert corpus.main(arguments) == 0 and seen == list(ASSIGNMENTS.values())
+    assert corpus.main([*arguments, "--assignment", "ex2_distilgpt2"]) == 0 and seen[2:] == ["ex2_distilgpt2"]
+    assert {path.name for path in tmp_path.iterdir()} == {"corpus_ex1.json", "corpus_ex2.json", "corpus.json"}
+    assert "--assignment ex2_distilgpt2" in (tmp_path / "corpus.json").read_text(encoding="utf-8")
+    assert capsys.readouterr().out.count("=== ex2_distilgpt2") == 2

@@ -96,7 +96,11 @@ def test_canvas_gets_its_own_file_with_one_column_filled(
     assert [row[column] for row in rows[2:]] == ["32", "", "0", "", "12", "16", "", ""]
     for old, new in zip(before, rows, strict=True):
         assert old[:column] + old[column + 1 :] == new[:column] + new[column + 1 :]
-    assert "3 filled" in said and "2 blank, 1 left as they were" in said and "not found in the gradebook: Unknown, Zoe" in said
+    assert (
+        "3 filled" in said
+        and "2 blank, 1 left as they were" in said
+        and "not found in the gradebook: Unknown, Zoe" in said
+    )
     assert "blank: Comma, Jr., Ben (awaiting manual grading, was 30)" in said
     assert "blank: Broken, Dee (failed to grade, was 0)" in said and "left: Absent, Eve (not submitted)" in said
     assert "Canvas has 50 points for this column, the assignment 52" in said

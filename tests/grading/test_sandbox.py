@@ -74,7 +74,14 @@ def test_no_repository_no_homes_no_processes_no_environment(inside, monkeypatch,
     within = Path(sys.prefix).is_relative_to(ROOT)
     paths = [] if within else [ROOT]
     paths += [path for path in ROOT.iterdir() if not Path(sys.prefix).is_relative_to(path)]
-    paths += [ROOT / "helpers" / "export.py", tmp_path, tmp_path.parent / "beside.txt", Path.home() / ".bashrc", Path("/etc/shadow"), Path("/var")]
+    paths += [
+        ROOT / "helpers" / "export.py",
+        tmp_path,
+        tmp_path.parent / "beside.txt",
+        Path.home() / ".bashrc",
+        Path("/etc/shadow"),
+        Path("/var"),
+    ]
     code = f"""
 import json, os, sys
 walked = [os.path.join(d, f) for top in ("/root", "/home", "/tmp", "/etc", "/course") for d, _, files in os.walk(top)
