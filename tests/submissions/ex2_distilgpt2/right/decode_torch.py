@@ -1,0 +1,12 @@
+# check: ex2/decode
+# expect: full
+# whole: yes
+# why: PyTorch's tensors between the steps
+def greedy_decode(step, input_ids, attention_mask, length):
+    ids, mask = torch.from_numpy(input_ids), torch.from_numpy(attention_mask)
+    for _ in range(length - ids.shape[1]):
+        logits = torch.from_numpy(step(ids.numpy(), mask.numpy()))
+        chosen = torch.argmax(logits, dim=-1, keepdim=True)
+        ids = torch.cat([ids, chosen], dim=-1)
+        mask = torch.cat([mask, torch.ones_like(chosen)], dim=-1)
+    return ids.numpy()

@@ -1,0 +1,12 @@
+# check: ex2/decode
+# expect: partly
+# line: the mask grows by ones
+# why: the mask grows on the left
+def greedy_decode(step, input_ids, attention_mask, length):
+    """Append the most likely tokens until rows have `length`: int64 [B, length]."""
+    ids, mask = input_ids, attention_mask
+    for _ in range(length - ids.shape[1]):
+        chosen = step(ids, mask).argmax(-1)[:, None]
+        ids = np.concatenate([ids, chosen], axis=1)
+        mask = np.concatenate([np.ones_like(chosen), mask], axis=1)
+    return ids

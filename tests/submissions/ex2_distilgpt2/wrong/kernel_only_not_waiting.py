@@ -1,0 +1,17 @@
+# check: ex2/kernel_only
+# expect: wrong
+# line: it ends with a time
+# why: the time is asked for before the events have happened
+def kernel_only(enqueue, stream, repeats=20):
+    """Median milliseconds of one execution, between two CUDA events."""
+    for _ in range(3):
+        enqueue()
+    stream.synchronize()
+    times = []
+    for _ in range(repeats):
+        start, end = cuda.Event(), cuda.Event()
+        start.record(stream)
+        enqueue()
+        end.record(stream)
+        times.append(start.time_till(end))
+    return float(np.median(times))

@@ -1,0 +1,16 @@
+# check: ex2/timeline
+# expect: zero
+# line: h2d_ms, compute_ms and d2h_ms
+# why: htod and dtoh change places
+def read_timeline(events):
+    """h2d_ms, compute_ms, d2h_ms, idle_ms and span_ms of the device's lane."""
+    kinds = {"htod": "d2h_ms", "execute": "compute_ms", "dtoh": "h2d_ms"}
+    reading = dict.fromkeys([*kinds.values(), "idle_ms", "span_ms"], 0.0)
+    work = sorted((e["started_ns"], e["finished_ns"], e["op"]) for e in events if e["op"] in kinds)
+    until = work[0][0]
+    for start, finish, op in work:
+        reading[kinds[op]] += (finish - start) / 1e6
+        reading["idle_ms"] += max(0, start - until) / 1e6
+        until = max(until, finish)
+    reading["span_ms"] = (until - work[0][0]) / 1e6
+    return reading
