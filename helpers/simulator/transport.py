@@ -28,8 +28,8 @@ __all__ = ["METHODS", "ChildDevice", "InProcessDevice", "ProtocolError", "Remote
 
 # A plan of a full-size model is 0.6 GB; a full record is 50,000 events of 18 fields.
 LIMITS = Limits(nbytes=1 << 31, values=4_000_000)
-# What a graded program may send at once: the small models' plans are a few megabytes.
-INHERITED_LIMITS = Limits(nbytes=64 << 20, values=1_200_000)
+# What a graded program may send at once: the plan of a small model with GPT-2's vocabulary has 84 MB, others a few.
+INHERITED_LIMITS = Limits(nbytes=128 << 20, values=1_200_000)
 _CLOSED = (
     "the device's process has ended. Restart the kernel, or take a new device: backend.activate(transport='child')."
 )
