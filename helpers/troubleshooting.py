@@ -35,7 +35,8 @@ PLACES = {
     "S": "the simulated device",
     "G": "a GPU",
 }
-BY_MESSAGE, BY_PART, BY_WORDS = "the message", "a part of a message", "its words"
+BY_MESSAGE, BY_PART, BY_NAME, BY_WORDS = "the message", "a part of a message", "a name in it", "its words"
+NEAREST = "a word in it: the nearest that is known"
 
 
 class TroubleshootingError(ValueError):
@@ -71,6 +72,7 @@ class Entry:
     Attributes:
         kind: "pitfall" (one of the nine), "stumble" or "question" (about notebooks and grading).
         errors: messages as they are printed, with * for what varies.
+        names: identifiers, error codes and short terms that lead here by themselves.
         original: what the original project said; `today` what is true now. Pitfalls only.
         places: where it can be provoked, in words.
     """
@@ -83,6 +85,7 @@ class Entry:
     cause: str
     remedy: str
     sources: tuple[Source, ...]
+    names: tuple[str, ...] = ()
     original: str = ""
     today: str = ""
     quoted: str = ""
@@ -119,7 +122,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Hit:
-    """An entry that was found; `by` is BY_MESSAGE, BY_PART or BY_WORDS. The larger `score` is the better one."""
+    """An entry that was found; `by` is one of BY_MESSAGE to NEAREST. The larger `score` is the better one."""
 
     entry: Entry
     by: str
@@ -179,6 +182,7 @@ def _entry(row: dict[str, Any], kind: str) -> Entry:
             kind=kind,
             errors=tuple(given.pop("errors", ())),
             symptoms=tuple(given.pop("symptoms")),
+            names=tuple(given.pop("names", ())),
             cause=given.pop("cause", ""),
             sources=sources,
             provoked=Provoked(provoked["cell"], tuple(provoked["errors"]), provoked["why"]) if provoked else None,
@@ -206,21 +210,28 @@ def _source(text: str, opened: bool) -> Source:
 def search(text: str, limit: int = 3) -> list[Hit]:
     """Entries for a pasted error message, a piece of one, or a symptom in words; the best first.
 
-    A message that was found is enough: words are compared only where no message matches.
+    A message that was found is enough, and so is a piece of one; then names and words are tried. Where nothing fits,
+    entries that share any word with the question are given as the nearest.
 
     Raises:
         TroubleshootingError: `text` is empty.
     """
     if not text.strip():
-        raise TroubleshootingError(
-            "Nothing to look for. Expected an error message, a piece of one, or a symptom in words."
-        )
+        raise TroubleshootingError("Nothing to look for. Expected an error message, a piece of one, or a symptom.")
     entries = load()
     hits = [Hit(row, BY_MESSAGE, float(found)) for row in entries if (found := row.matches(text))]
     if not hits:
         hits = [Hit(row, BY_PART, share) for row in entries if (share := _part(text, row.errors))]
     if not hits:
-        hits = _by_words(text, entries)
+        shares = {hit.entry.id: hit for hit in _by_words(text, entries, 0.3)}
+        for row in entries:
+            named, shared = _named(text, row.names), shares.get(row.id)
+            if named:
+                hits.append(Hit(row, BY_NAME, named + (shared.score if shared else 0.0)))
+            elif shared:
+                hits.append(shared)
+    if not hits:
+        hits = [Hit(hit.entry, NEAREST, hit.score) for hit in _by_words(text, entries, 0.0)]
     order = {"pitfall": 0, "stumble": 1, "question": 2}
     return sorted(hits, key=lambda hit: (-hit.score, order[hit.entry.kind]))[:limit]
 
@@ -261,14 +272,18 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(re.sub(r"(ings?|ed|es|s)$", "", word) for word in found if word not in _COMMON and len(word) > 1)
 
 
-def _by_words(text: str, entries: Sequence[Entry]) -> list[Hit]:
-    texts = {
-        row.id: _words(" ".join((row.title, *row.errors, *row.symptoms)))
-        | _words(f"{row.cause} {row.remedy} {row.today}")
-        for row in entries
-    }
-    headline = {row.id: _words(" ".join((row.title, *row.errors, *row.symptoms))) for row in entries}
-    count = Counter(word for words in texts.values() for word in words)
+def _named(text: str, names: Sequence[str]) -> float:
+    """How much of `text` are names of an entry, as whole words. "error code: 700" is read as "error 700"."""
+    plain = re.sub(r"error( code)?[ :=#(]+(?=\d)", "error ", _plain(text))
+    found = [name for name in names if re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", plain)]
+    return float(sum(map(_weight, found))) / max(1, _weight(plain))
+
+
+def _by_words(text: str, entries: Sequence[Entry], enough: float) -> list[Hit]:
+    """Entries that share words with `text`, of which `enough` (a share of their rarity, 0 to 1) is known to them."""
+    headline = {row.id: _words(" ".join((row.title, *row.errors, *row.symptoms, *row.names))) for row in entries}
+    whole_text = {row.id: headline[row.id] | _words(f"{row.cause} {row.remedy} {row.today}") for row in entries}
+    count = Counter(word for words in whole_text.values() for word in words)
     rarity = {word: math.log(1 + len(entries) / count[word]) for word in count}
     asked = _words(text)
     known = asked & rarity.keys()
@@ -276,10 +291,11 @@ def _by_words(text: str, entries: Sequence[Entry]) -> list[Hit]:
     whole = sum(rarity[word] for word in known) + math.log(1 + len(entries)) * len(asked - known)
     hits = []
     for row in entries:
-        shared = known & texts[row.id]
+        shared = known & whole_text[row.id]
         # What an entry is called and looks like says more of it than its explanations, which name neighbours too.
         found = sum(rarity[word] * (1.0 if word in headline[row.id] else 0.4) for word in shared)
-        if whole and found / whole >= 0.3 and len(shared) >= min(2, len(asked)):
+        several = len(shared) >= min(2, len(asked)) or not enough
+        if found and found / whole >= enough and several:
             hits.append(Hit(row, BY_WORDS, found / whole))
     return hits
 
@@ -393,6 +409,8 @@ def main(arguments: Sequence[str]) -> int:
             " words; all entries stand in docs/troubleshooting.md."
         )
         return 1
+    if hits[0].by == NEAREST:
+        print("No message or symptom fits. The nearest that are known:\n")
     for number, hit in enumerate(hits, 1):
         print(f"{number}. {hit.entry.title} [{hit.entry.id}], found by {hit.by}")
         lines = [

@@ -13,9 +13,11 @@ from helpers import troubleshooting
 from helpers.__main__ import main
 from helpers.troubleshooting import (
     BY_MESSAGE,
+    BY_NAME,
     BY_PART,
     BY_WORDS,
     DATA,
+    NEAREST,
     PAGE,
     Entry,
     TroubleshootingError,
@@ -146,7 +148,73 @@ def test_a_piece_of_a_message_and_a_symptom_in_other_words_are_enough() -> None:
         ("my GTX 1060 is a Pascal card", "cuda-compatibility"),
     ):
         found = search(question)
-        assert wanted in [hit.entry.id for hit in found] and found[0].by == BY_WORDS
+        assert wanted in [hit.entry.id for hit in found] and found[0].by in (BY_NAME, BY_WORDS)
+
+
+# What people type who are in trouble, and the rows of which one at least has to be among the three that are shown.
+TYPED = {
+    "context.set_binding_shape AttributeError": "removed-api",
+    "IExecutionContext has no attribute set_binding_shape": "removed-api",
+    "execute_async_v2 not found": "removed-api",
+    "binding_is_input": "removed-api",
+    "max_batch_size deprecated": "removed-api",
+    "my results are zeros": "no-synchronise",
+    "output is all zeros": "no-synchronise",
+    "cudaErrorIllegalAddress": "illegal-address profile-coverage",
+    "CUDA error 700": "illegal-address profile-coverage",
+    "pycuda says CUDA_ERROR_LAUNCH_FAILED (error code: 719)": "illegal-address",
+    "error code 35": "cuda-compatibility driver-or-bindings",
+    "no CUDA-capable device is detected": "driver-or-bindings",
+    "CUDA_ERROR_OUT_OF_MEMORY": "memory-budget",
+    "out of memory when building": "memory-budget",
+    "OOM": "memory-budget",
+    "engine is None": "none-unnoticed",
+    "NaN in fp16": "fp16-overflow masked-row",
+    "the export hangs in my notebook": "unsupported-operators",
+    "slow first inference": "slow-first-call",
+    "only works with batch size 1": "static-axis profile-constraints",
+    "where is trtexec on windows": "trtexec-not-found",
+    "python cannot find nvinfer.dll": "broken-install missing-libraries",
+    "onnxruntime uses cpu instead of gpu": "ort-tensorrt-provider",
+    "wrong output after int32 inputs": "input-mismatch int64-binding",
+    "tensorrt slower than pytorch": "gpt2-engine-slow",
+    "generated text repeats itself": "autoregressive",
+    "padding changes the output": "left-padding autoregressive",
+    "my gpu is too old": "gpu-age cuda-compatibility",
+    "RTX 5090 not supported": "gpu-age",
+    "cuDNN missing": "missing-libraries",
+    "pycuda does not compile": "driver-or-bindings",
+    "memory leak in a loop": "destruction-order",
+    "CUDA graph capture fails": "stream-capture",
+    "different results every run": "not-reproducible",
+    "why is end to end slower than kernel time": "kernel-only",
+    "plan built on another machine": "plan-elsewhere cuda-compatibility",
+    "export fails opset": "unsupported-operators",
+    "sequence too long for the engine": "profile-coverage outside-profile",
+    "two threads, one engine": "shared-context",
+    "2GB onnx": "weights-in-a-file",
+}
+
+
+@pytest.mark.parametrize("question", TYPED)
+def test_what_people_type_leads_to_a_fitting_row(question: str) -> None:
+    assert set(ids(question)) & set(TYPED[question].split()), ids(question)
+
+
+def test_names_that_the_simulator_knows_as_removed_lead_to_their_row() -> None:
+    from helpers.simulator.runtime import _REMOVED
+
+    for name in _REMOVED:
+        # `execute`, `get_device_memory_size_for_profile` and the like exist in other forms, and are no names of a row
+        if name in entry("removed-api").names:
+            assert ids(f"object has no attribute {name!r}")[0] == "removed-api"
+    assert len(set(_REMOVED) & set(entry("removed-api").names)) >= 12
+
+
+def test_where_nothing_fits_the_nearest_are_shown_and_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {hit.by for hit in search("my dog ate the GPU")} == {NEAREST}
+    assert main(["troubleshoot", "my dog ate the GPU"]) == 0
+    assert capsys.readouterr().out.startswith("No message or symptom fits. The nearest that are known:")
 
 
 def test_what_nobody_knows_finds_nothing_and_an_empty_question_is_refused() -> None:
