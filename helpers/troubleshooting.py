@@ -368,8 +368,8 @@ def page() -> str:
         'python -m helpers troubleshoot "batched text differs from single"\n'
         "python my_program.py 2>&1 | python -m helpers troubleshoot -\n```\n",
         "A message is found by its exact pieces: numbers, names and shapes may differ. In the texts below, * stands for"
-        ' them. Threads marked "not opened" are known by their title; open one before you rely on it. Collected on'
-        " 2026-11-22.\n",
+        ' them. Threads marked "not opened" were found and not read for this page; open one before you rely on it.'
+        " Collected on 2026-11-22.\n",
         "## The nine pitfalls of the original project\n",
         "Each of them is provoked, as far as a machine without a GPU can, in the second notebook of Exercise 2,"
         " `solutions/ex2_distilgpt2/ex2_evidence.py`, and mended there.\n",
