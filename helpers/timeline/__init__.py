@@ -9,9 +9,9 @@
     timeline.draw({"before": earlier, "after": captured.timeline})
     timeline.html({"before": earlier, "after": captured.timeline})
 
-Three lanes. `device` is the work of the GPU, or of the simulated device: copies, computation. `host` is what the program
-did: it enqueued, allocated, waited. While the host waits the device works, so the two lanes are never added. `ranges`
-are the program's own names for stretches of time, set with `span`.
+Three lanes. `device` is the work of the GPU, or of the simulated device: copies, computation. `host` is what the
+program did: it enqueued, allocated, waited. While the host waits the device works, so the two lanes are never added.
+`ranges` are the program's own names for stretches of time, set with `span`.
 
 On the simulator the lanes come from its record of events, on a GPU from `torch.profiler`. Exports of Nsight Systems are
 not read: no real one was at hand to test with.

@@ -64,7 +64,7 @@ class Capture:
         self._ended = time.perf_counter_ns()
         _current = None
         if self._profiler is not None:
-            self._profiler.stop(self._ended)
+            self._profiler.stop()
         elif kind is None:
             self._timeline = self._read()  # now, because the record goes on, and forgets its oldest events
 
@@ -87,14 +87,15 @@ class Capture:
         ]
         active = backend.current()
         if self._profiler is not None:  # pragma: no cover - needs a GPU
-            found += self._profiler.intervals(self._began, self._ended)
-            return Timeline(tuple(found), wall, f"{active.engine if active else 'a GPU'}; torch.profiler")
+            work, unfinished = self._profiler.intervals(self._began, self._ended)
+            source = f"{active.engine if active else 'a GPU'}; torch.profiler"
+            return Timeline(tuple(found + work), wall, source, unfinished)
         if active is None:
             return Timeline(tuple(found), wall)
         events = [event for event in backend.record(self._since) if event["enqueued_ns"] <= self._ended]
         if events and events[0]["index"] > self._since:
             raise TimelineError(
-                f"The block made more events than the {len(events):,} that the simulated device still has in its record."
+                f"The block made more events than the {len(events):,} that the simulated device still has on record."
                 " Capture fewer steps at a time."
             )
         work, unfinished = record.intervals(events, self._began)

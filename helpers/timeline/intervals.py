@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from helpers.files import replacing, size
 
@@ -175,7 +176,7 @@ class Timeline:
     def idle_ms(self) -> float:
         """Time between the device's first and last event in which it did nothing: the sum of the gaps."""
         stretches = merged(self.lane("device"))
-        return sum(after - before for (_, before), (after, _) in zip(stretches, stretches[1:], strict=False))
+        return sum(after - before for (_, before), (after, _) in itertools.pairwise(stretches))
 
     @property
     def span_ms(self) -> float:

@@ -69,7 +69,7 @@ def draw(timelines: Mapping[str, Timeline], *, title: str = "Timeline") -> Plot:
     block = (depth + len(rows) + 1.1) * _ROW_HEIGHT
     end = max(extent(one) for one in timelines.values())
     notes = _notes(timelines)
-    block = max(block, 3.1)  # the sums beside it
+    block = max(block, 2.45)  # the sums beside it
     count = len(timelines)
     figure = Figure(figsize=(_WIDTH, 1.45 + count * (block + 0.3) + 0.17 * len(notes)), layout="constrained")
     grid = figure.add_gridspec(count + 1, 2, width_ratios=(2.55, 1), height_ratios=(0.28, *[block] * count))
@@ -159,7 +159,8 @@ def sums(timeline: Timeline) -> str:
 
 _SHORT = {
     "h2d": "H2D copy", "compute": "compute", "d2h": "D2H copy", "d2d": "D2D copy", "memset": "memset", "idle": "idle",
-    "span": "span", "before": "before it", "after": "after it", "enqueue": "enqueue", "allocate": "alloc/free", "wait": "wait",
+    "span": "span", "before": "before it", "after": "after it", "enqueue": "enqueue", "allocate": "alloc/free",
+    "wait": "wait",
 }  # fmt: skip
 
 
@@ -246,8 +247,8 @@ def _row(axes: Axes, intervals: Sequence[Interval], kind: str, place: float, end
         height = 0.72 / len(streams)
         bars = [(one.start_ms, one.ms) for one in _visible(intervals, stream, end)]
         axes.broken_barh(
-            bars, (place + 0.36 - (at + 1) * height, height), facecolor=look.face, edgecolor=look.edge, hatch=look.hatch,
-            linewidth=0.5,
+            bars, (place + 0.36 - (at + 1) * height, height), facecolor=look.face, edgecolor=look.edge,
+            hatch=look.hatch, linewidth=0.5,
         )  # fmt: skip
 
 
