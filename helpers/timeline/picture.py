@@ -33,10 +33,10 @@ LOOKS = {
     "h2d": Look("copy host to device", "#F4A6A0", "#9B1C14", "////", "right_diagonal_line"),
     "compute": Look("compute", "#F28E2B", "#9A5200"),
     "d2h": Look("copy device to host", "#E06257", "#7D0F08", "\\\\\\\\", "left_diagonal_line"),
-    "d2d": Look("copy on the device", "#F4A6A0", "#9B1C14", "xxx", "cross"),
+    "d2d": Look("copy on the device", "#F4A6A0", "#9B1C14", "xxx", "diagonal_cross"),
     "memset": Look("memset", "#F4D3D0", "#9B1C14", "...", "dot"),
     "enqueue": Look("enqueue", "#333333", "#333333"),
-    "allocate": Look("allocate, free", "#9AA3AF", "#3C4450", "xxx", "cross"),
+    "allocate": Look("allocate, free", "#9AA3AF", "#3C4450", "xxx", "diagonal_cross"),
     "wait": Look("wait", "#7CC47F", "#1E6B2A", "---", "horizontal_line"),
 }
 _LANE_OF = {"range": "ranges", **dict.fromkeys(("h2d", "compute", "d2h", "d2d", "memset"), "device")}
