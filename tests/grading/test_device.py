@@ -222,8 +222,8 @@ def test_what_only_the_judge_may_ask(run):
     ("raw", "words"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", "a message of"),
-        (struct.pack("<II", 2, 1 << 30) + b"[]", "the limit is 67,108,864"),
-        (struct.pack("<II", 0xFFFFFFFF, 0xFFFFFFFF), "the limit is 67,108,864"),
+        (struct.pack("<II", 2, 1 << 30) + b"[]", "the limit is 134,217,728"),
+        (struct.pack("<II", 0xFFFFFFFF, 0xFFFFFFFF), "the limit is 134,217,728"),
         (struct.pack("<II", 4, 0) + b"\xff\xfe{{", "not JSON"),
         (struct.pack("<II", 1000, 0) + b"[" * 1000, "not JSON"),
         (struct.pack("<II", 4, 0) + b"null", "expected .method"),
