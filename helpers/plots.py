@@ -183,6 +183,45 @@ def build_memory(results: pandas.DataFrame, *, title: str = "Activation memory b
     return Plot(figure, data[["configuration", "max batch", "activation bytes"]], alt, title)
 
 
+def steps_fit(
+    fits: Mapping[str, Any], *, x: str = "tokens in the sequence", title: str = "Time of one step over its length"
+) -> Plot:
+    """Measured milliseconds of a step over its length, and the curves a + b L + c L^2 that were fitted to them.
+
+    Args:
+        fits: name to `benchmark.Fit`, such as `{"without cache": ..., "with KV cache": ...}`.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if not fits:
+        raise PlotError("Nothing to draw. Expected at least one fit, as benchmark.fit_steps gives it.")
+    figure, axes = _axes(title, x, "milliseconds of one step, measured and fitted")
+    top = 1.1 * max(max(fit.ms) for fit in fits.values())
+    ends: list[list[Any]] = []
+    rows = []
+    for at, (name, fit) in enumerate(fits.items()):
+        colour = _COLOURS[at % len(_COLOURS)]
+        fine = np.linspace(min(fit.lengths), max(fit.lengths), 100)
+        axes.plot(fine, [fit.at(n) for n in fine], color=colour, linestyle=_LINES[at % len(_LINES)], linewidth=1.6)
+        axes.plot(
+            fit.lengths, fit.ms, color=colour, marker=_MARKERS[at % len(_MARKERS)], linestyle="", markersize=6.5,
+            markerfacecolor="white", markeredgewidth=1.6,
+        )  # fmt: skip
+        ends.append([fit.at(fine[-1]), f"{name}: {_short(fit.ms[-1])} ms", colour, fine[-1]])
+        rows += [(name, n, ms, fit.at(n)) for n, ms in zip(fit.lengths, fit.ms, strict=True)]
+    axes.set_ylim(0, top)
+    axes.margins(x=0.03)
+    _end_labels(axes, ends, gap=0.06 * top)
+    data = pd.DataFrame(rows, columns=["configuration", "length", "ms", "fitted ms"])
+    texts = [
+        f"{name} takes {_short(fit.ms[0])} ms at {fit.lengths[0]:,g} and {_short(fit.ms[-1])} ms at "
+        f"{fit.lengths[-1]:,g}"
+        for name, fit in fits.items()
+    ]
+    return Plot(figure, data, f"{title}, with a fitted curve each: {_joined(texts, '; ')}.", title)
+
+
 def roofline(
     devices: Mapping[str, tuple[float, float]],
     workloads: Mapping[str, tuple[float, float]],

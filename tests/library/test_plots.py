@@ -188,3 +188,22 @@ def test_a_plot_is_written_whole_and_shown_by_name(results, tmp_path, capsys):
 def test_data_that_cannot_be_drawn(draw, said, results):
     with pytest.raises(PlotError, match=said):
         draw(results)
+
+
+def test_a_fit_is_drawn_with_what_was_measured() -> None:
+    from helpers.benchmark import fit_steps
+
+    lengths = [8, 16, 32, 64, 128]
+    fits = {
+        "without cache": fit_steps(lengths, [1 + 0.1 * n + 0.002 * n**2 for n in lengths]),
+        "with KV cache": fit_steps(lengths, [1.5 + 0.001 * n for n in lengths]),
+    }
+    plot = plots.steps_fit(fits)
+    (axes,) = plot.figure.axes
+    measured = [line for line in axes.lines if line.get_linestyle() == "None"]
+    assert [list(line.get_xdata()) for line in measured] == [lengths, lengths]
+    assert len({line.get_marker() for line in measured}) == 2
+    assert plot.table["fitted ms"].to_numpy() == pytest.approx(plot.table["ms"].to_numpy(), rel=1e-6)
+    assert "without cache takes 1.93 ms at 8 and 46.6 ms at 128" in plot.alt
+    with pytest.raises(plots.PlotError, match="at least one fit"):
+        plots.steps_fit({})
