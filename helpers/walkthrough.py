@@ -1,8 +1,8 @@
 """`python -m helpers walkthrough`: run the solved notebooks and write each as one self-contained HTML page.
 
 A notebook is a text file in `solutions/<assignment>/` (Jupytext, py:percent). It runs in a kernel of this Python with
-its own folder as working directory; the page goes to `build/walkthrough/`. The page needs no network and no scripts:
-plots are embedded, formulas are MathML, and the alternative text that an output carries in its metadata (`alt` of
+its own folder as working directory; the page goes to `build/walkthrough/`. The page needs no network, and no scripts but
+those that an output brings along (`timeline.html`): plots are embedded, formulas are MathML, and the alternative text that an output carries in its metadata (`alt` of
 `image/png`) becomes the `alt` of its `<img>`.
 """
 
@@ -253,10 +253,26 @@ def render(notebook: Any, source: Path, result: Result) -> str:
         },
     }
     body, _ = _exporter().from_notebook_node(notebook, resources=resources)
+    body = _scripts_once(body)
     contents = _contents(body)
     return body.replace("<!--toc-->", contents, 1).replace(
         "<body>", '<body class="with-toc">' if contents else "<body>", 1
     )
+
+
+def _scripts_once(body: str) -> str:
+    """The page with each large script at its first place only: views of one kind bring the same library along."""
+    seen: set[str] = set()
+
+    def kept(match: re.Match[str]) -> str:
+        script = match.group()
+        if len(script) < 50_000:
+            return script
+        again = script in seen
+        seen.add(script)
+        return "" if again else script
+
+    return re.sub(r"<script>.*?</script>", kept, body, flags=re.DOTALL)
 
 
 def _exporter() -> Any:

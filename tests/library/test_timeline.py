@@ -580,6 +580,25 @@ def test_a_view_is_drawn_and_zooms_without_network(tmp_path, system_program):
             browser.close()
 
 
+def test_a_page_has_bokeh_once(tmp_path):
+    """The walkthrough's page keeps the views' scripts whole, and the large one of them once."""
+    import nbformat.v4 as nb
+
+    from helpers import walkthrough
+
+    data = [timeline.html(LINES[name])._repr_mimebundle_() for name in ("one step", "8 steps")]
+    outputs = [nb.new_output("display_data", data=each) for each in data]
+    notebook = nb.new_notebook(cells=[nb.new_markdown_cell("# A page"), nb.new_code_cell("views", outputs=outputs)])
+    result = walkthrough.Result(tmp_path / "a.html", 1, 0, 0, 0, 0.0, None)
+    page = walkthrough.render(notebook, tmp_path / "a.py", result)
+    assert page.count("DecompressionStream") == 1 and len(page) < 1_000_000
+    assert page.count("embed_item") == 2
+    small = [
+        script for script in re.findall("<script>.*?</script>", data[1]["text/html"], re.DOTALL) if len(script) < 50_000
+    ]
+    assert small and all(script in page for script in small)
+
+
 def test_nvtx_is_an_extra_and_its_ranges_are_pushed():
     nvtx = pytest.importorskip("nvtx", reason="the extra gpu brings it")
     assert hasattr(nvtx, "annotate")
