@@ -1,9 +1,9 @@
 """`python -m helpers walkthrough`: run the solved notebooks and write each as one self-contained HTML page.
 
 A notebook is a text file in `solutions/<assignment>/` (Jupytext, py:percent). It runs in a kernel of this Python with
-its own folder as working directory; the page goes to `build/walkthrough/`. The page needs no network, and no scripts but
-those that an output brings along (`timeline.html`): plots are embedded, formulas are MathML, and the alternative text that an output carries in its metadata (`alt` of
-`image/png`) becomes the `alt` of its `<img>`.
+its own folder as working directory; the page goes to `build/walkthrough/`. The page needs no network, and no scripts
+but those that an output brings along (`timeline.html`): plots are embedded, formulas are MathML, and the alternative
+text that an output carries in its metadata (`alt` of `image/png`) becomes the `alt` of its `<img>`.
 """
 
 from __future__ import annotations
