@@ -13,16 +13,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the benchmarks; 0, or 1 with a sentence on what was wrong."""
     given = list(arguments or [])
     if "--all" in given:
-        from helpers.bench import everything
+        from helpers.bench.everything import main as everything
 
-        return int(everything.main(given))
+        return everything(given)
     if given[:1] == ["decode"]:
-        from helpers.bench import decode
+        from helpers.bench.decode import main as decode
 
-        return decode.main(given[1:])
-    from helpers.bench import classify
+        return decode(given[1:])
+    from helpers.bench.classify import main as classify
 
-    return classify.main(given[1:] if given[:1] == ["classify"] else given)
+    return classify(given[1:] if given[:1] == ["classify"] else given)
 
 
 def explained() -> tuple[type[Exception], ...]:

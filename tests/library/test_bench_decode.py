@@ -21,10 +21,12 @@ STEPS = {"2x6": 2, "1x7": 3}
 def whole(simulator, tmp_path_factory):
     """One run of the command with every path: what it wrote, and what it printed."""
     written = tmp_path_factory.mktemp("bench") / "decode.json"
+    drawn = written.parent / "plots"
     arguments = ["--rows", ",".join(STEPS), "--rounds", "1", "--paths", "all", "--lengths", "4,5,6,8"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODEL", "small")
-        assert bench.main(["decode", *arguments, "--json", str(written)]) == 0
+        assert bench.main(["decode", *arguments, "--json", str(written), "--plots", str(drawn)]) == 0
+    assert [path.name for path in drawn.iterdir()] == ["steps.png"]
     return json.loads(written.read_text())
 
 
@@ -79,7 +81,8 @@ def test_every_ratio_is_of_two_paths_in_one_round(whole):
 
 def test_what_is_written_says_where_it_belongs(whole):
     assert whole["command"] == (
-        "MODEL=small python -m helpers bench decode --rows 2x6,1x7 --rounds 1 --paths all --lengths 4,5,6,8 --json FILE"
+        "MODEL=small python -m helpers bench decode --rows 2x6,1x7 --rounds 1 --paths all --lengths 4,5,6,8 --json FILE "
+        "--plots FILE"
     )
     assert whole["vocabulary"] == 50_257
     assert whole["simulated"] is True
