@@ -43,9 +43,9 @@ PLANTED = """
 planted (float[batch, 4] x) => (float[batch, 4] y) {
     two = Constant <value_float = 2.0> ()
     half = Constant <value_float = 0.5> ()
-    doubled = Mul (x, two)
-    angle = Atan (doubled)
-    y = Mul (angle, half)
+    [double] doubled = Mul (x, two)
+    [atan] angle = Atan (doubled)
+    [halve] y = Mul (angle, half)
 }
 """
 
@@ -179,7 +179,7 @@ class Evidence:
         """A row for each reason: nodes on the CPU in a session that asked for a device, their operators and names."""
         import pandas as pd
 
-        op_of = {row.node: row.op for row in self.placements}
+        op_of = {row.node: row.op for row in self.placements if row.provider == CPU}
         by_reason: dict[str, list[str]] = {}
         for fallback in self.fallbacks:
             by_reason.setdefault(fallback.reason, []).append(fallback.node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,25 @@ def test_reasons_are_found_by_node_and_else_by_operator() -> None:
         Fallback("c", ort.NO_REASON),
     )
     assert ort._reasons(placed, [CPU], said) == ()
+
+
+def test_fallbacks_are_shown_by_reason_with_their_operators(evidence: Evidence) -> None:
+    # The planted graph as a session with CUDA has it: one node on the CPU, between two copies.
+    moved = [replace(row, provider=CPU if row.op == "Atan" else CUDA) for row in evidence.placements]
+    said = ort.parse_log(TODAY.replace("node_Atan_1", "atan")).fallbacks
+    on_gpu = replace(
+        evidence,
+        placements=tuple(moved),
+        providers=(CUDA, CPU),
+        copies=(Copy(TO_HOST, "doubled", CUDA, "double", ("atan",)), Copy(TO_DEVICE, "angle", CUDA, "atan", ())),
+        fallbacks=ort._reasons(moved, (CUDA, CPU), said),
+    )
+    assert on_gpu.counts == {CUDA: 2, CPU: 1}
+    assert on_gpu.fallback_table().to_numpy().tolist() == [[1, "1 Atan", "atan", "no CUDA kernel for Atan"]]
+    assert on_gpu.copies_table().to_numpy().tolist() == [
+        [TO_HOST, "doubled", "double", "atan"],
+        [TO_DEVICE, "angle", "atan", "(output)"],
+    ]
 
 
 # --- recordings ---
