@@ -80,9 +80,9 @@ def serialized(text: str, weights: Mapping[str, np.ndarray]) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def sum_model(draw: Draw, what: str, count: int = 2) -> Model:
-    """Two or three inputs -> the weighted sum of their product, float16 [batch]."""
-    names = drawn_names(draw, what, count + 1)
+def sum_model(draw: Draw, what: str, count: int = 2, given: Sequence[str] = ()) -> Model:
+    """Two or three inputs (names `given` or drawn) -> the weighted sum of their product, float16 [batch]."""
+    names = [*given, *drawn_names(draw, what, count + 1)[len(given) :]]
     kinds = ["int64", "int64", "float"][:count]
     declared = ", ".join(f"{kind}[batch, sequence] {name}" for kind, name in zip(kinds, names, strict=False))
     product = "numbers = Cast <to = 1> (both)" if count == 2 else f"numbers = Mul (cast, {names[2]})"

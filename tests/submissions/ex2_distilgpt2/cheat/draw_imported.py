@@ -1,5 +1,6 @@
 # check: ex2/decode
 # expect: wrong
+# keys: 20
 # why: the seed of the visible check is used to guess its prompts; the twin's are unknown
 def greedy_decode(step, input_ids, attention_mask, length):
     from helpers.grading.draw import VISIBLE

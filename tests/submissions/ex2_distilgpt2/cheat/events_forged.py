@@ -1,6 +1,7 @@
 # check: ex2/kernel_only
 # expect: wrong
 # line: each of the last executions
+# keys: 20
 # why: cuda.Event is replaced; the events never reach the device
 class Event:
     def record(self, stream=None):

@@ -1,5 +1,6 @@
 # check: ex2/bytes
 # expect: full
+# keys: 20
 # why: the sum as a formula
 def copied_bytes(batch, prompt, length, vocabulary, last_step):
     """Bytes of FP32 logits copied to the host by a generation from `prompt` to `length` tokens."""

@@ -1,5 +1,6 @@
 # check: ex2/decode
 # expect: full
+# keys: 20
 # whole: yes
 # why: PyTorch's tensors between the steps
 def greedy_decode(step, input_ids, attention_mask, length):

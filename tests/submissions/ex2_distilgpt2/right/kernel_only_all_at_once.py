@@ -1,5 +1,6 @@
 # check: ex2/kernel_only
 # expect: full
+# keys: 20
 # why: all pairs are enqueued, one wait at the end
 def kernel_only(enqueue, stream, repeats=20):
     enqueue()

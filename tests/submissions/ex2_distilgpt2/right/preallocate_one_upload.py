@@ -1,5 +1,6 @@
 # check: ex2/preallocate
 # expect: full
+# keys: 20
 # whole: yes
 # why: ids and mask lie behind each other and travel in one copy
 def preallocated_step(context, stream, copy_logits):

@@ -1,5 +1,6 @@
 # check: ex2/profile
 # expect: full
+# keys: 20
 # why: from a single token to twice the length
 def add_decode_profile(builder, config, network, rows, prompt, length):
     """Add a profile that covers whole generations; return its index. ValueError if it is refused."""

@@ -1,6 +1,7 @@
 # check: ex2/decode
 # expect: partly
 # line: the mask grows by ones
+# keys: 20
 # why: the mask grows by zeros: new tokens are hidden
 def greedy_decode(step, input_ids, attention_mask, length):
     """Append the most likely tokens until rows have `length`: int64 [B, length]."""

@@ -2,6 +2,7 @@
 # expect: partly
 # line: it is the median
 # points: 2.75
+# keys: 20
 # why: the mean
 def kernel_only(enqueue, stream, repeats=20):
     """Median milliseconds of one execution, between two CUDA events."""

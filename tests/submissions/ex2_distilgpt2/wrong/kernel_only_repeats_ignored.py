@@ -2,7 +2,7 @@
 # expect: partly
 # line: each of the last executions
 # line: it is the median
-# why: ten repeats, whatever was asked for
+# why: seven repeats, whatever was asked for
 def kernel_only(enqueue, stream, repeats=20):
     """Median milliseconds of one execution, between two CUDA events."""
     for _ in range(3):

@@ -2,6 +2,7 @@
 # expect: partly
 # line: each result is an array of its own
 # points: 4.5
+# keys: 20
 # why: returns the view of the pinned array
 def preallocated_step(context, stream, copy_logits):
     """A step on memory that is allocated once, here, for the profile's largest shape."""

@@ -2,6 +2,7 @@
 # expect: partly
 # line: where streams overlap
 # points: 2.5
+# keys: 20
 # why: idle is span minus the sums
 def read_timeline(events):
     kinds = {"htod": "h2d_ms", "execute": "compute_ms", "dtoh": "d2h_ms"}
