@@ -205,9 +205,11 @@ def _record(folder: Path) -> int:
     target.mkdir(parents=True, exist_ok=True)
     for name, content in found.items():
         write(target / f"{name}.json", content)
-    for path in [*folder.glob("timeline_*.json"), *folder.glob("*.png")]:
+    for path in folder.glob("timeline_*.json"):
         shutil.copyfile(path, target / path.name)
-    for path in folder.glob("ort_gpu*.*"):
+    if "timeline" in found:
+        record.picture(target, found["timeline"]).save(target / "timeline.png")
+    for path in folder.glob("ort_gpu*.*"):  # what `helpers.ort` shows where there is no GPU
         shutil.copyfile(path, RECORDED / path.name)
     for path, content in record.files(found, RECORDED).items():
         write(path, content)

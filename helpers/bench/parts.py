@@ -489,6 +489,7 @@ def _tokens(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
 def _timeline(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
     """One generation, batch 8 to 32 tokens, before O1 and after it: intervals, sums, a picture."""
     from helpers import data, engine, export, models, timeline
+    from helpers.bench import record
     from helpers.decoding import TensorRTStep, greedy
 
     generator = models.load_generator("small" if keeper.quick else "full", vocabulary=VOCABULARY)
@@ -531,11 +532,9 @@ def _timeline(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
             "intervals": len(line.intervals),
             "source": line.source,
         }
-        line.compact(0.02).save(keeper.folder / f"timeline_{name}.json")
+        line.compact(record.CLOSED_MS).save(keeper.folder / f"timeline_{name}.json")
         keeper.write()
-    title = f"{generator.name}: {batch} x {length} tokens, {keeper.content['engine']}"
-    compacted = {name: line.compact(0.02) for name, line in lines.items()}
-    timeline.draw(compacted, title=title).save(keeper.folder / "timeline.png")
+    record.picture(keeper.folder, keeper.content).save(keeper.folder / "timeline.png")
     keeper.content["headline"] = "; ".join(f"{name}: {line!r}" for name, line in lines.items())
 
 
