@@ -301,10 +301,12 @@ Write `export_decoder(model, path, last_step=False)`. `model` is a `GPT2LMHeadMo
 * Both axes are dynamic: batches from 1 to at least 16, sequences from 1 to at least 64.
 * **Positions come from the mask, inside the graph.** GPT-2 adds a learned vector for each position. In a row
   that is padded on the left, position 0 belongs to the first real token, not to the first slot: count the
-  ones of the mask. Pass the result as `position_ids`; padding may have any valid position.
+  ones of the mask. Pass the result as `position_ids`, beside the mask. Padding may have any position from 0
+  on, since nobody looks at it.
 * `use_cache=False`; `dynamo=True` (a failing export without it prints the whole graph and can block a
-  notebook), opset 20, one file. `logits_to_keep=1` makes the model itself compute the last position only:
-  then the vocabulary's matrix product is done for one position instead of all.
+  notebook), `opset_version=20`, and `external_data=False`, which keeps the weights in the one file.
+* For the last step, use `logits_to_keep=1`, or do the same by hand: the product with the vocabulary is to be
+  done for one position, not for all with a slice behind it.
 """
 
 
@@ -397,8 +399,9 @@ most severe mistake.
 
 Write `add_decode_profile(builder, config, network, rows, prompt, length)`. `rows` are the smallest, the usual
 and the largest batch, `prompt` the shortest prompt in tokens, `length` the final length. Cover every step of
-every such generation; which sequence length is the usual one is your choice. Return the index of the profile,
-and raise a `ValueError` where it is refused.
+every such generation. The last one has `length - 1` tokens, so a profile may end there, or a little later;
+which sequence length is the usual one is your choice. Return the index of the profile, and raise a
+`ValueError` where `add_optimization_profile` refuses it.
 """
 
 
@@ -521,11 +524,14 @@ try:
 except AttributeError as error:
     print(f"{old}: {error}")
 by = " The words are said by the simulated runtime; [simulator] marks its own." * active.simulated
-caption("engines", EXACT, f"attempts at the edges of the profile from 1x1 to 16x32.{by}")
+most = engines["all"].get_tensor_profile_shape("input_ids", 0)[2][1]
+caption(
+    "engines", EXACT, f"attempts at the edges of your profile, which ends at {most} tokens.{by}"
+)
 attempts = [
-    ("8 rows, 32 tokens", "all", ones(8, 32), ones(8, 32)),
-    ("8 rows, 33 tokens: one too many", "all", ones(8, 33), ones(8, 33)),
-    ("the same, profile to 16x64", "all_64", ones(8, 33), ones(8, 33)),
+    (f"8 rows, {most} tokens", "all", ones(8, most), ones(8, most)),
+    (f"8 rows, {most + 1} tokens: one too many", "all", ones(8, most + 1), ones(8, most + 1)),
+    ("the same, profile to 16x64", "all_64", ones(8, most + 1), ones(8, most + 1)),
     ("a mask shorter than the ids", "all", ones(8, 6), ones(8, 5)),
 ]
 if active.simulated:  # a GPU would read past the end of these buffers
@@ -552,8 +558,8 @@ the last position. Which engine is behind it does not concern the loop.
 
 Write `greedy_decode(step, input_ids, attention_mask, length)`. Each step's most likely token is appended to
 its row, and the mask grows by a one. Rows may be padded on the left, and stay so. Return int64 `[B, length]`,
-the prompts included, after exactly `length - P` calls of `step`; leave the arrays that were given as they
-were.
+the prompts included, after exactly `length - P` calls of `step`: an array of its own, also where there was
+nothing to do. The arrays that were given stay as they were.
 """
 
 
@@ -566,7 +572,7 @@ def greedy_decode(step, input_ids, attention_mask, length):
         chosen = step(ids, mask).argmax(-1).astype(np.int64)[:, None]
         ids = np.concatenate([ids, chosen], axis=1)
         mask = np.concatenate([mask, np.ones_like(chosen)], axis=1)
-    return ids.copy() if ids is input_ids else ids
+    return ids.copy() if ids is input_ids else ids  # where there was nothing to do
     ### END SOLUTION
 
 
@@ -639,8 +645,9 @@ a clock on the host measures the call.
 
 Write `kernel_only(enqueue, stream, repeats=20)`. `enqueue()` puts one execution on `stream` and returns at
 once. Return the median of `repeats` times in milliseconds, each between two CUDA events, `cuda.Event()`, that
-enclose one execution and nothing else. Warm up first. `event.record(stream)` puts an event on the stream,
-`end.synchronize()` waits for it, and `start.time_till(end)` is the time between them.
+enclose one execution and nothing else. Warm up first, a few times, and let that finish.
+`event.record(stream)` puts an event on the stream, `end.synchronize()` waits for it, and
+`start.time_till(end)` is the time between them.
 """
 
 
@@ -675,10 +682,10 @@ def one_execution(label, rows, tokens):
         context.set_input_shape(name, (rows, tokens))
     buffers = {name: cuda.to_device(ones(rows, tokens)) for name in INPUTS}
     buffers["logits"] = cuda.mem_alloc(4 * trt.volume(context.get_tensor_shape("logits")))
+    for name, allocation in buffers.items():
+        context.set_tensor_address(name, int(allocation))
 
-    def enqueue():
-        for name, allocation in buffers.items():
-            context.set_tensor_address(name, int(allocation))
+    def enqueue(alive=buffers):  # as long as somebody can call it
         if not context.execute_async_v3(stream.handle):
             raise RuntimeError("the execution was refused")
 
@@ -732,7 +739,8 @@ Write `read_timeline(events)`. Each event is a dictionary with `op`, `stream`, `
 `nbytes`. The device's are `"htod"`, `"execute"` and `"dtoh"`; all others (`"synchronize"`, `"alloc"`,
 `"free"`, ...) are not. Return a dictionary of milliseconds: `h2d_ms`, `compute_ms`, `d2h_ms`, the sums over
 these events; `span_ms`, from the first start to the last finish among them; and `idle_ms`, the part of the
-span in which none of them runs. Events on two streams may overlap: that time is busy once.
+span in which none of them runs. Events on two streams may overlap: that time is busy once. Without any event
+of the device, all five are 0.
 """
 
 
@@ -826,7 +834,7 @@ everything **once**, before the first step, for the profile's maximum:
 
 * It returns `step(input_ids, attention_mask)`, which gives the logits of the last step, float32 `[B, V]`, as
   an array of its own.
-* Copy what the step has, not the whole buffer.
+* Ids and mask go up from pinned memory of your own, too. Copy what the step has, not the whole buffer.
 * The logits' shape is the context's, once the inputs' shapes are set: `[B, t, V]`, or `[B, V]` for a
   last-step graph. Hand it as it is to `copy_logits(host, device, shape, stream)`. `host` is the flat pinned
   array, `device` the allocation; it enqueues the copy, and returns the view `[B, V]` that is right once the
