@@ -37,7 +37,7 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 TO_DEVICE, TO_HOST = "host to device", "device to host"
 NO_REASON = "the log gives no reason"
 
-# A graph of four operators, one of which (Atan) has no CUDA kernel: the shortest path over the bus and back.
+# A graph of three operators, one of which (Atan) has no CUDA kernel: the shortest path over the bus and back.
 PLANTED = """
 <ir_version: 10, opset_import: ["" : 20]>
 planted (float[batch, 4] x) => (float[batch, 4] y) {
@@ -166,14 +166,16 @@ class Evidence:
         """A row for each Memcpy node: direction, tensor, from which node, to which."""
         import pandas as pd
 
-        columns = ["direction", "tensor", "from", "to"]
-        return pd.DataFrame(
-            [
-                (c.direction, c.tensor, c.source or "(input)", ", ".join(c.targets) or "(output)")
-                for c in self.copies
-            ],
-            columns=columns,
-        )  # fmt: skip
+        rows = [
+            (
+                copy.direction,
+                copy.tensor.removesuffix(f"_{copy.provider}"),  # ONNX Runtime's name for its copy of a tensor
+                copy.source or "(input)",
+                ", ".join(copy.targets) or "(output)",
+            )
+            for copy in self.copies
+        ]
+        return pd.DataFrame(rows, columns=["direction", "tensor", "from", "to"])
 
     def fallback_table(self) -> pd.DataFrame:
         """A row for each reason: nodes on the CPU in a session that asked for a device, their operators and names."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from helpers import ort
 from helpers.troubleshooting import Entry, load, search
 
 from .notebooks import cells_of, errors_of, run_unsolved, source_of, tag_of, text_of
@@ -77,6 +78,16 @@ def test_what_is_mended_works(ran: dict[str, Any]) -> None:
     assert tables and ">NO<" not in tables[0] and tables[0].count(">yes<") == 3
     before = [out.data["text/html"] for out in ran["pitfall-positions"].outputs if "text/html" in out.get("data", {})]
     assert ">NO<" in before[0]
+
+
+def test_what_the_text_says_of_the_recording_is_in_the_recording(ran: dict[str, Any]) -> None:
+    planted, *decoders = ort.recorded() + ort.recorded(ort.RECORDED.with_name("ort_gpu_full"))[1:]
+    assert len(planted.copies) == 2 and len(decoders) == 4
+    copies = [node.median_ms for node in planted.ran if node.op.startswith("Memcpy")]
+    assert all(0.014 < each < 0.018 for each in copies)
+    for decoder in decoders:
+        assert not decoder.copies and decoder.counts[ort.CPU] == 9
+    assert planted.machine in _markdown(ran["recorded"]) and "Not recorded" not in text_of(ran["recorded"])
 
 
 def _markdown(cell: Any) -> str:
