@@ -40,9 +40,9 @@ BASE_ADDRESS = 0x3_0200_0000  # as CUDA hands them out; far below any host mappi
 ALIGNMENT = 256
 POISON = 0xFF
 T4_MEMORY = 15 << 30
-# Fresh device memory holds poison, so that what was never written does not look like zeros. Beyond this size an
-# allocation is left to the operating system's zeros: filling it would cost real memory.
-POISON_LIMIT = 64 << 20
+# Fresh device memory holds poison, so that what was never written does not look like zeros. It is laid block by block
+# where memory is first touched: filling all of an allocation would cost more time than the work that it is for.
+POISON_BLOCK = 64 << 10
 # The record keeps the latest events; indices go on counting. Freed buffers are remembered to name a stale pointer.
 RECORD_LIMIT = 50_000
 FREED_LIMIT = 1_000
@@ -177,17 +177,33 @@ class _Rows:
 class _Allocation:
     """Device memory. `written` maps an offset to (nbytes, dtype name) of what was last copied or computed there."""
 
-    __slots__ = ("address", "data", "freed", "nbytes", "tensor", "written")
+    __slots__ = ("_data", "_fresh", "address", "freed", "nbytes", "tensor", "written")
 
     def __init__(self, address: int, nbytes: int) -> None:
         self.address = address
         self.nbytes = nbytes
-        self.data = np.frombuffer(mmap.mmap(-1, nbytes), np.uint8)
-        if nbytes <= POISON_LIMIT:
-            self.data.fill(POISON)
+        self._data = np.frombuffer(mmap.mmap(-1, nbytes), np.uint8)
+        self._fresh = np.ones(-(-nbytes // POISON_BLOCK), np.bool_)  # blocks that nobody has touched
         self.freed = False
         self.written: dict[int, tuple[int, str]] = {}
         self.tensor = ""
+
+    def touch(self, rows: _Rows, overwrites: bool = False) -> np.ndarray:
+        """The bytes of `rows`, to be read, or to be overwritten as a whole. What was never written holds poison."""
+        first, last = rows.start // POISON_BLOCK, (rows.start + max(rows.extent, 1) - 1) // POISON_BLOCK
+        fresh = self._fresh[first : last + 1]
+        if fresh.any():
+            covered = overwrites and rows.whole
+            for block in np.flatnonzero(fresh) + first:
+                begin, end = block * POISON_BLOCK, min((block + 1) * POISON_BLOCK, self.nbytes)
+                if not (covered and rows.start <= begin and end <= rows.start + rows.extent):
+                    self._data[begin:end] = POISON
+            fresh[:] = False
+        return rows.of(self._data)
+
+    def free(self) -> None:
+        self.freed = True
+        self._data, self._fresh = np.empty(0, np.uint8), np.empty(0, np.bool_)
 
     def written_at(self, offset: int) -> str:
         """What is known of the byte at `offset`; "" where nothing is."""
@@ -638,8 +654,7 @@ class Device(Releasing):
             event.started_ns = event.enqueued_ns
             self._complete([s.last for s in self._streams.values() if s.last])
             event.finished_ns = time.perf_counter_ns()
-            allocation.freed = True
-            allocation.data = np.empty(0, np.uint8)
+            allocation.free()
             self._used -= allocation.nbytes
             self._freed.append(address)
             if len(self._freed) > FREED_LIMIT:
@@ -873,7 +888,8 @@ class Device(Releasing):
             _mark(to, to_rows, of.written_at(of_rows.start))
 
             def run() -> None:
-                to_rows.of(to.data)[...] = of_rows.of(of.data).copy()
+                source_bytes = of.touch(of_rows).copy()
+                to.touch(to_rows, overwrites=True)[...] = source_bytes
 
             operation = self._enqueue(queue, event, run)
             if wait:
@@ -902,7 +918,8 @@ class Device(Releasing):
             _mark(allocation, _Rows(start, nbytes), "")
 
             def run() -> None:
-                allocation.data[start : start + nbytes] = np.tile(np.frombuffer(pattern, np.uint8), count)
+                filled = allocation.touch(_Rows(start, nbytes), overwrites=True)
+                filled[...] = np.tile(np.frombuffer(pattern, np.uint8), count).reshape(filled.shape)
 
             operation = self._enqueue(queue, event, run)
             if wait:
@@ -1068,15 +1085,21 @@ class Device(Releasing):
         )
 
         plan = self._plans[known.engine]
+        certain = {t.name for t in engine.outputs if -1 not in all_shapes[t.name]}  # all of their bytes will be written
 
         def run() -> None:
             # looked up when the work runs: addresses are the device's, and memory may have been freed meanwhile
-            views = {name: place[0].data[place[1] : place[1] + place[2]] for name, place in places.items()}
+            views = {
+                name: held.touch(_Rows(offset, nbytes), overwrites=name in certain).reshape(-1)
+                for name, (held, offset, nbytes) in places.items()
+            }
             keep = self._evidence
             digests = {f"input:{t.name}": _digest(views[t.name]) for t in engine.inputs} if keep else {}
             try:
                 written = engine.run(context, all_shapes, views)
             except ExecutionError as error:
+                for name in certain:
+                    views[name][...] = POISON
                 raise DeviceError("CUDA_ERROR_LAUNCH_FAILED", str(error)) from None
             if keep:
                 outputs = {f"output:{name}": _digest(views[name][:nbytes]) for name, nbytes in written.items()}
@@ -1166,8 +1189,8 @@ class _Copy:
         """Whether both touch the same bytes of pinned memory."""
         return self.host is not None and self.host is other.host and self.host_rows.overlap(other.host_rows)
 
-    def device_bytes(self) -> np.ndarray:
-        return self.device_rows.of(self.allocation.data)
+    def device_bytes(self, overwrites: bool = False) -> np.ndarray:
+        return self.allocation.touch(self.device_rows, overwrites)
 
     def host_bytes(self) -> np.ndarray:
         return self.host_rows.of(self.data)
@@ -1179,7 +1202,7 @@ class _CopyFromHost(_Copy):
     def __call__(self) -> None:
         if self.host is not None:
             del self.host.uploads[self.index]
-        self.device_bytes()[...] = self.host_bytes()
+        self.device_bytes(overwrites=True)[...] = self.host_bytes()
 
 
 class _CopyToHost(_Copy):
