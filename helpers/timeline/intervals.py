@@ -124,6 +124,18 @@ class AddsUp:
 
 
 @dataclass(frozen=True)
+class Totals:
+    """The sums of a whole record, kept where its intervals were joined afterwards. Milliseconds; counts by kind."""
+
+    device_ms: dict[str, float]
+    host_ms: dict[str, float]
+    busy_ms: float
+    idle_ms: float
+    gaps: int
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Timeline:
     """What was captured. Times in milliseconds since the capture began.
 
@@ -132,12 +144,14 @@ class Timeline:
         wall_ms: the clock's time from the capture's start to its end.
         source: what ran, and what measured it.
         unfinished: device work that was enqueued, and had not run when the capture ended.
+        totals: sums of the whole record where `compact` has joined intervals; None where the intervals are the record.
     """
 
     intervals: tuple[Interval, ...]
     wall_ms: float
     source: str = ""
     unfinished: int = 0
+    totals: Totals | None = None
 
     def __post_init__(self) -> None:
         ordered = sorted(self.intervals, key=lambda one: (one.start_ms, -one.end_ms))
@@ -150,12 +164,12 @@ class Timeline:
     @property
     def device_ms(self) -> dict[str, float]:
         """Time of each kind of device work that occurs. Two of one kind at the same time count once."""
-        return self._ms("device")
+        return self.totals.device_ms if self.totals else self._ms("device")
 
     @property
     def host_ms(self) -> dict[str, float]:
         """Time of each kind of call that the host made. Never to be added to the device's: they run side by side."""
-        return self._ms("host")
+        return self.totals.host_ms if self.totals else self._ms("host")
 
     def _ms(self, lane: str) -> dict[str, float]:
         found = {kind: self.lane(lane, kind) for kind in KINDS[lane]}
@@ -170,13 +184,23 @@ class Timeline:
     @property
     def busy_ms(self) -> float:
         """Time in which the device did anything; work at the same time on several streams counts once."""
-        return length(merged(self.lane("device")))
+        return self.totals.busy_ms if self.totals else length(merged(self.lane("device")))
 
     @property
     def idle_ms(self) -> float:
         """Time between the device's first and last event in which it did nothing: the sum of the gaps."""
+        if self.totals:
+            return self.totals.idle_ms
         stretches = merged(self.lane("device"))
         return sum(after - before for (_, before), (after, _) in itertools.pairwise(stretches))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many intervals of each kind of device work and of the host's calls there are."""
+        if self.totals:
+            return self.totals.counts
+        found = {kind: len(self.lane(lane, kind)) for lane in ("device", "host") for kind in KINDS[lane]}
+        return {kind: count for kind, count in found.items() if count}
 
     @property
     def span_ms(self) -> float:
@@ -214,28 +238,28 @@ class Timeline:
         """
         import pandas as pd
 
-        span = self.span_ms
+        span, counts = self.span_ms, self.counts
         rows: list[tuple[str, str, int, int, float, float]] = []
+        moved = self.device_bytes
         for kind, ms in self.device_ms.items():
-            those = self.lane("device", kind)
-            rows.append(("device", kind, len(those), sum(one.nbytes for one in those), ms, _share(ms, span)))
+            rows.append(("device", kind, counts[kind], moved[kind], ms, _share(ms, span)))
         if rows:
-            gaps = len(merged(self.lane("device"))) - 1
+            gaps = self.totals.gaps if self.totals else len(merged(self.lane("device"))) - 1
             rows.append(("device", "idle", gaps, 0, self.idle_ms, _share(self.idle_ms, span)))
-            total = sum(one.nbytes for one in self.lane("device"))
-            rows.append(("device", "span", len(self.lane("device")), total, span, _share(span, span)))
+            count = sum(counts[kind] for kind in moved)
+            rows.append(("device", "span", count, sum(moved.values()), span, _share(span, span)))
             rows.append(("device", "before", 0, 0, self.before_ms, float("nan")))
             rows.append(("device", "after", 0, 0, self.after_ms, float("nan")))
         for kind, ms in self.host_ms.items():
-            those = self.lane("host", kind)
-            rows.append(("host", kind, len(those), sum(one.nbytes for one in those), ms, float("nan")))
+            nbytes = sum(one.nbytes for one in self.lane("host", kind))
+            rows.append(("host", kind, counts[kind], nbytes, ms, float("nan")))
         return pd.DataFrame(rows, columns=["lane", "kind", "count", "bytes", "ms", "share of span"])
 
     def compact(self, gap_ms: float) -> Timeline:
         """The same with neighbours of one lane, kind and stream joined where less than `gap_ms` lies between them.
 
-        For a picture or a small file: thousands of kernels become the stretches that an eye can tell apart. The gaps
-        that are closed count as work afterwards, so take sums from the original.
+        For a picture or a small file: thousands of kernels become the stretches that an eye can tell apart. Sums and
+        counts stay those of the whole record (`totals`).
         """
         joined: list[Interval] = [*self.lane("ranges")]
         rows: dict[tuple[str, str, int], list[Interval]] = {}
@@ -251,7 +275,9 @@ class Timeline:
                 joined.append(Interval(lane, kind, _several(names), first, last, nbytes, stream))
                 names, first, last, nbytes = [one.name], one.start_ms, one.end_ms, one.nbytes
             joined.append(Interval(lane, kind, _several(names), first, last, nbytes, stream))
-        return Timeline(tuple(joined), self.wall_ms, self.source, self.unfinished)
+        gaps = max(0, len(merged(self.lane("device"))) - 1)
+        totals = self.totals or Totals(self.device_ms, self.host_ms, self.busy_ms, self.idle_ms, gaps, self.counts)
+        return Timeline(tuple(joined), self.wall_ms, self.source, self.unfinished, totals)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it as JSON, for `Timeline.load`."""
@@ -261,6 +287,7 @@ class Timeline:
         with replacing(path) as part:
             lines = ",\n  ".join(json.dumps(row) for row in rows)
             head = {"wall_ms": self.wall_ms, "source": self.source, "unfinished": self.unfinished}
+            head |= {"totals": asdict(self.totals)} if self.totals else {}
             part.write_text(
                 json.dumps(head)[:-1] + ',\n "columns": ' + json.dumps(list(Interval.__slots__))
                 + f',\n "intervals": [\n  {lines}\n]}}\n',
@@ -274,7 +301,8 @@ class Timeline:
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
             rows = tuple(Interval(**dict(zip(data["columns"], row, strict=True))) for row in data["intervals"])
-            return cls(rows, float(data["wall_ms"]), data["source"], int(data["unfinished"]))
+            totals = Totals(**data["totals"]) if "totals" in data else None
+            return cls(rows, float(data["wall_ms"]), data["source"], int(data["unfinished"]), totals)
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise TimelineError(
                 f"{path} is no saved timeline ({type(error).__name__}: {error}). Expected a file that Timeline.save "

@@ -35,7 +35,7 @@ LOOKS = {
     "d2h": Look("copy device to host", "#E06257", "#7D0F08", "\\\\\\\\", "left_diagonal_line"),
     "d2d": Look("copy on the device", "#F4A6A0", "#9B1C14", "xxx", "diagonal_cross"),
     "memset": Look("memset", "#F4D3D0", "#9B1C14", "...", "dot"),
-    "enqueue": Look("enqueue", "#333333", "#333333"),
+    "enqueue": Look("enqueue", "#8A93A0", "#333333"),
     "allocate": Look("allocate, free", "#9AA3AF", "#3C4450", "xxx", "diagonal_cross"),
     "wait": Look("wait", "#7CC47F", "#1E6B2A", "---", "horizontal_line"),
 }
@@ -141,12 +141,12 @@ def sums(timeline: Timeline) -> str:
         moved = size(row["bytes"]) if row["bytes"] else ""
         share = "" if row["share of span"] != row["share of span"] else f"{row['share of span']:.1%}"
         lines.append(f"{_SHORT[row['kind']]:<10}{moved:>11}{number(row['ms']):>10}{share:>9}")
+        overlap = timeline.adds_up.overlap
+        if row["kind"] == "idle" and overlap:
+            lines.append(f"{'two at once':<21}{'-' + number(overlap):>10}{-overlap / timeline.span_ms:>9.1%}")
     if len(lines) == 1:
         lines.append("nothing was recorded")
     else:
-        overlap = timeline.adds_up.overlap
-        if overlap:
-            lines.append(f"{'  two at once':<21}{number(overlap):>10}{overlap / timeline.span_ms:>9.1%}")
         lines += [rule, f"{'the clock':<21}{number(timeline.wall_ms):>10}"]
     host = table[table["lane"] == "host"]
     if len(host):
@@ -183,7 +183,7 @@ def words(timelines: Mapping[str, Timeline]) -> str:
             parts.append(f"{LOOKS[kind].label}{of} {number(ms)} ms ({ms / max(one.span_ms, 1e-12):.0%})")
         idle = f"idle {number(one.idle_ms)} ms ({one.idle_ms / max(one.span_ms, 1e-12):.0%})"
         host = [
-            f"{len(one.lane('host', kind))} of {LOOKS[kind].label}{f' taking {number(ms)} ms' if ms else ''}"
+            f"{one.counts[kind]:,} of {LOOKS[kind].label}{f' taking {number(ms)} ms' if ms else ''}"
             for kind, ms in one.host_ms.items()
         ]
         texts.append(

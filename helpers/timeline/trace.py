@@ -7,6 +7,7 @@ driver's API alone) is therefore timed here, by wrapping its functions while a c
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import functools
 import json
@@ -17,12 +18,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .intervals import HOST_KINDS, Interval, TimelineError
 
 ANCHOR = "timeline.capture"
+_CLOCKS_MS = 0.05  # what the profiler's clock and ours may differ by
 _SUFFIX = re.compile(r"(_v\d+|_ptsz|_ptds)+$")
 _WAIT = re.compile(r"Synchronize$")
 _MEMORY = re.compile(r"^cu(da)?(Malloc|MemAlloc|HostAlloc|MemHostAlloc|Free|MemFree|HostRegister|MemCreate|MemRelease)")
@@ -142,7 +145,25 @@ def assemble(
         if kind not in seen:
             start, end = (start_ns - began_ns) / 1e6, (end_ns - began_ns) / 1e6
             found.append(Interval("host", kind, name, start, max(start, end), nbytes))
-    return found, late
+    return blocking(found), late
+
+
+def blocking(intervals: Iterable[Interval]) -> list[Interval]:
+    """The same, with calls that copied to pageable memory as waits: asynchronous by name, they return when it is done.
+
+    "For transfers from device memory to pageable host memory, the function will return only once the copy has
+    completed" (CUDA Driver API, "API synchronization behavior").
+    """
+    intervals = list(intervals)
+    ends = sorted(one.end_ms for one in intervals if one.lane == "device" and "-> Pageable" in one.name)
+
+    def held_up(one: Interval) -> bool:
+        if one.kind != "enqueue" or "memcpy" not in one.name.lower():
+            return False
+        at = bisect.bisect_left(ends, one.start_ms)
+        return at < len(ends) and ends[at] <= one.end_ms + _CLOCKS_MS
+
+    return [replace(one, kind="wait", name=f"blocking {one.name}") if held_up(one) else one for one in intervals]
 
 
 def _device(event: dict[str, Any]) -> tuple[str, str, str] | None:

@@ -16,7 +16,7 @@ from matplotlib.text import Text
 
 from helpers import timeline
 from helpers.timeline import Interval, Timeline, TimelineError, record, trace
-from helpers.timeline.intervals import DEVICE_KINDS
+from helpers.timeline.intervals import DEVICE_KINDS, length, merged
 from helpers.timeline.picture import sums
 
 
@@ -119,8 +119,10 @@ def test_joining_loses_no_bytes_and_no_time(intervals, gap):
     joined = line.compact(gap)
     assert joined.device_bytes == line.device_bytes
     assert joined.span_ms == line.span_ms and len(joined.intervals) <= len(line.intervals)
-    assert joined.busy_ms >= line.busy_ms
-    assert joined.busy_ms == line.busy_ms or gap > 0
+    assert joined.table().equals(line.table()) and joined.compact(2 * gap).table().equals(line.table())
+    covered = length(merged(joined.intervals))
+    assert covered >= line.busy_ms
+    assert covered == line.busy_ms or gap > 0
 
 
 def test_joined_neighbours_say_how_many_they_were():
@@ -143,6 +145,10 @@ def test_a_timeline_is_kept_as_a_file(tmp_path):
     assert again.source == line.source and len(again.intervals) == len(line.intervals)
     assert again.device_bytes == line.device_bytes
     assert again.device_ms == pytest.approx(line.device_ms, abs=1e-5)
+    joined = line.compact(1.0)
+    again = Timeline.load(joined.save(tmp_path / "joined.json"))
+    assert len(again.intervals) < len(line.intervals) and again.totals == joined.totals
+    assert again.device_ms == line.device_ms and again.counts == line.counts
     (tmp_path / "other.json").write_text('{"wall_ms": 1}')
     with pytest.raises(TimelineError, match=r"no saved timeline.*Expected a file that Timeline.save wrote"):
         Timeline.load(tmp_path / "other.json")
@@ -361,6 +367,23 @@ def test_a_profilers_trace_becomes_the_same_lanes():
     assert host["allocate"] == ["cudaMalloc", "cudaFree"]
     assert host["wait"] == ["cudaStreamSynchronize", "cudaMemcpy"]  # which blocks
     assert line.adds_up.exact and line.span_ms == pytest.approx(0.546)
+
+
+def test_a_call_that_lasts_until_its_pageable_copy_is_done_is_a_wait():
+    def step(at, end):
+        return traced("cuda_runtime", "cudaMemcpyAsync", at, end - at)
+
+    up = traced("gpu_memcpy", "Memcpy HtoD (Pageable -> Device)", 1250.0, 2.0, stream=7, bytes=512)
+    down = traced("gpu_memcpy", "Memcpy DtoH (Device -> Pageable)", 1310.0, 90.0, stream=7, bytes=1 << 20)
+    pinned = traced("gpu_memcpy", "Memcpy DtoH (Device -> Pinned)", 1510.0, 5.0, stream=7, bytes=64)
+    events = [TRACE[1], step(1230.0, 1240.0), up, step(1300.0, 1401.0), down, step(1500.0, 1520.0), pinned]
+    found, _ = trace.assemble(events, [], 0, 0, 5_000_000)
+    host = [(one.kind, one.name) for one in found if one.lane == "host"]
+    assert host == [
+        ("enqueue", "cudaMemcpyAsync"),
+        ("wait", "blocking cudaMemcpyAsync"),
+        ("enqueue", "cudaMemcpyAsync"),
+    ]
 
 
 def test_calls_of_the_driver_count_once():
