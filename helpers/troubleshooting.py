@@ -109,7 +109,7 @@ class Entry:
         if self.original:
             lines += [f"**Then and now.** The original project {self.original} Today: {self.today}", ""]
         if self.provoked is not None and where:
-            made = " and ".join(str(n + 1) for n in self.provoked.errors)
+            made = " and ".join(", ".join(str(n + 1) for n in self.provoked.errors).rsplit(", ", 1))
             what = f"text {made} above" if made else self.provoked.why
             quoted = f" {self.quoted}" if self.quoted else ""
             lines += [f"*Provoked in* cell [{self.provoked.cell}] of `ex2_evidence.py`: {what}.{quoted}", ""]

@@ -481,8 +481,8 @@ if on_gpu:
 
 # %% [markdown] tags=["recorded-moral"]
 """
-None. The planted graph shows what one operator without a kernel costs: two copies, each of some 16 µs for 32 bytes,
-which is all waiting and no bandwidth. The decoders have nine nodes on the CPU, at either size: arithmetic on shapes,
+None. The planted graph shows what one operator without a kernel costs: two copies of 32 bytes, each of some 16 µs
+as the host sees it: waiting, no bandwidth. The decoders have nine nodes on the CPU, at either size: arithmetic on shapes,
 which ONNX Runtime keeps there on purpose, and which moves nothing. The project's six came from another exporter and
 a version of 2023; they are evidence for that graph and for no other.
 
@@ -495,10 +495,11 @@ how one keeps them on the device.
 """
 ### The same in the log
 
-Below first what the recorded session wrote (all lines of these kinds), then the lines that the project quotes, in the
-wording of 2023. All go through one parser. Note what the log cannot do: the single lines name a tensor and not
-the two nodes between which it travels; the sum is printed for each graph, so subgraphs have to be added; and nodes
-are counted after the optimiser has fused some of them, so the figure is smaller than the API's.
+The table says what one parser reads out of the logs: this machine's, the lines that the project quotes in the wording
+of 2023, and the recorded ones. Below it stands the recorded log of the planted graph, all lines of these kinds. Note
+what a log cannot do: its single lines name a tensor and not the two nodes between which it travels; the sum is
+printed for each graph, so subgraphs have to be added; and nodes are counted after the optimiser has fused some and
+added the Memcpy nodes, so the figures differ from the API's.
 """
 
 # %% tags=["log-lines"]
