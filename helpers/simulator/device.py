@@ -194,7 +194,7 @@ class _Allocation:
         fresh = self._fresh[first : last + 1]
         if fresh.any():
             covered = overwrites and rows.whole
-            for block in np.flatnonzero(fresh) + first:
+            for block in (int(place) + first for place in np.flatnonzero(fresh)):
                 begin, end = block * POISON_BLOCK, min((block + 1) * POISON_BLOCK, self.nbytes)
                 if not (covered and rows.start <= begin and end <= rows.start + rows.extent):
                     self._data[begin:end] = POISON
@@ -837,6 +837,25 @@ class Device(Releasing):
 
         `rows` and pitches are as in `memcpy_htod`; by value the rows come packed.
         """
+        into = np.empty(nbytes, np.uint8) if pageable and nbytes >= 0 else None
+        self._memcpy_dtoh(address, nbytes, host, offset, into, stream, wait, dtype, rows, pitch, host_pitch)
+        return None if into is None else into.tobytes()
+
+    def _memcpy_dtoh(
+        self,
+        address: int,
+        nbytes: int,
+        host: int,
+        offset: int,
+        into: np.ndarray | None,
+        stream: int,
+        wait: bool,
+        dtype: str,
+        rows: int = 1,
+        pitch: int = 0,
+        host_pitch: int = 0,
+    ) -> None:
+        """The same; pageable bytes are put `into` an array of uint8."""
         with self._lock:
             what = "copy device to host"
             queue = self._stream(DEFAULT_STREAM if wait else stream)
@@ -848,9 +867,10 @@ class Device(Releasing):
                     f"{what}{_called(allocation)}: the device holds {written}, the host array is {dtype}."
                     f" The bytes would be read as something else. Expected a host array of {written}.",
                 )
-            if pageable:
+            target: np.ndarray
+            if into is not None:
                 pinned, here = None, _rows(0, nbytes, rows, 0, what)
-                memory, target = "pageable, synchronous", np.empty(nbytes, np.uint8)
+                memory, target = "pageable, synchronous", into
             else:
                 pinned, here = self._host_rows(host, offset, nbytes, rows, host_pitch, what)
                 memory, target = "pinned, synchronous" if wait else "pinned", pinned.data
@@ -863,10 +883,9 @@ class Device(Releasing):
                 self._complete([op for op in pinned.uploads.values() if run.overlaps(op.run)])
                 run.begin()
             operation = self._enqueue(queue, event, run)
-            if wait or pageable:
+            if wait or into is not None:
                 self._complete([operation])
                 self._raise_fault()
-            return target.tobytes() if pageable else None
 
     def memcpy_dtod(
         self,

@@ -196,6 +196,10 @@ class InProcessDevice(Device):
     def host_map(self, ident: int) -> Any:
         return self.host_memory(ident).data
 
+    def memcpy_dtoh_into(self, address: int, into: np.ndarray, stream: int, wait: bool, dtype: str) -> None:
+        """Device to pageable memory of this process, an array of uint8: one copy, all of it inside its event."""
+        self._memcpy_dtoh(address, into.nbytes, 0, 0, into, stream, wait, dtype)
+
     def close(self) -> None:
         return None
 

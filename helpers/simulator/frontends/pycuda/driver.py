@@ -404,9 +404,12 @@ def _dtoh(function: str, dest: Any, src: Any, stream: int, wait: bool) -> None:
     array = _host_array(function, dest, writable=True)
     location = _location(array)
     if location is None:
+        flat = array.reshape(-1, order="A").view(np.uint8)  # a view: the array is contiguous
+        if hasattr(_host.current().device, "memcpy_dtoh_into"):
+            _call(function, "memcpy_dtoh_into", address, flat, stream, wait, _dtype(array))
+            return
         data = _call(function, "memcpy_dtoh", address, array.nbytes, 0, 0, True, stream, wait, _dtype(array))
-        flat = array.reshape(-1, order="A")  # a view: the array is contiguous
-        flat.view(np.uint8)[:] = np.frombuffer(data, np.uint8)
+        flat[:] = np.frombuffer(data, np.uint8)
     else:
         _call(function, "memcpy_dtoh", address, array.nbytes, *location, False, stream, wait, _dtype(array))
 
