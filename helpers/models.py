@@ -13,7 +13,10 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SIZES = ("small", "full")
 FULL_MODEL = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
@@ -146,6 +149,26 @@ def load_generator(size: str | None = None, *, vocabulary: int | None = None) ->
     _import_transformers()
     generator = _small_generator() if chosen == "small" else _full_generator()
     return generator if vocabulary is None else _widened(generator, vocabulary)
+
+
+def last_logits(model: Any, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
+    """The whole sequences through PyTorch, without a cache: logits of the last position, float32 `[B, V]`.
+
+    Positions are counted from the mask, as transformers' `generate` counts them.
+
+    Args:
+        model: a `Generator`'s model, on any device.
+        input_ids, attention_mask: int64 `[B, t]`, padded on the left.
+    """
+    import torch
+
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        ids, mask = (torch.from_numpy(array).to(device) for array in (input_ids, attention_mask))
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        logits = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False).logits
+        found: np.ndarray = logits[:, -1].float().cpu().numpy()
+        return found
 
 
 def hub_reachable(timeout: float = HUB_TIMEOUT_SECONDS) -> bool:
