@@ -1,8 +1,8 @@
 """Greedy decoding over any engine, without a cache: every step computes the whole sequence again.
 
 A *step* is a function from `input_ids` and `attention_mask`, both int64 `[B, t]`, to the logits of each row's last
-position, float32 `[B, V]`. The loop (`greedy`) is one; what differs is the step: PyTorch, ONNX Runtime, or TensorRT with
-its ways of allocating and copying. `verify` compares two of them token by token.
+position, float32 `[B, V]`. The loop (`greedy`) is one; what differs is the step: PyTorch, ONNX Runtime, or TensorRT
+with its ways of allocating and copying. `verify` compares two of them token by token.
 
 Prompts of different lengths are padded on the left, so that the last position is a token in every row. The graph
 counts positions from the mask (`export.export_decoder`).
@@ -274,7 +274,7 @@ class TensorRTStep:
         self.enqueue()
         logits = self._download(shape)
         self.stream.synchronize()
-        # A copy, because the buffer belongs to the next step; in FP32, because NumPy's argmax of FP16 is ten times slower.
+        # a copy, because the buffer belongs to the next step; FP32, because NumPy's argmax of FP16 is ten times slower
         return logits.astype(np.float32)
 
     # Three parts, so that a measurement can put events between them.
