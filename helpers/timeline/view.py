@@ -21,6 +21,7 @@ from .picture import LOOKS, check, extent, kinds_of, levels, number, words
 
 _ROW = 24  # pixels
 _LEFT = 150
+_MANY = 200
 _NAME = 90  # characters of a name; kernels have names of hundreds
 _SAID = "Needs JavaScript, and in a notebook that you have not run yourself, your trust. The picture shows the same."
 
@@ -216,10 +217,13 @@ def _bars(plot: Any, kind: str, intervals: list[Interval], at: int) -> Any:
     streams = sorted({one.stream for one in intervals})
     height = 0.74 / max(1, len(streams))  # of several streams each has a part of the row
     tops = [at - 0.37 + streams.index(one.stream) * height for one in intervals]
+    edge = (
+        look.edge if len(intervals) <= _MANY else look.face
+    )  # the edges of a thousand kernels would hide their colour
     data = _data(intervals) | {"top": tops, "bottom": [top + height for top in tops]}
     return plot.quad(
         left="start", right="end", top="top", bottom="bottom", source=ColumnDataSource(data),
-        fill_color=look.face, line_color=look.edge, line_width=0.5,
+        fill_color=look.face, line_color=edge, line_width=0.5,
         hatch_pattern=look.pattern, hatch_color=look.edge, hatch_scale=7, hatch_weight=1,
     )  # fmt: skip
 
