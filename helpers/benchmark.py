@@ -123,8 +123,11 @@ class Fit:
 
     Attributes:
         a, b, c: in ms, ms a token, and ms a token squared; none below 0.
-        errors: standard errors of a, b and c, of the fit without that bound.
-        determined: for a, b and c, whether it differs from 0 beyond what chance explains (two-sided t-test, 5 %).
+        errors: standard errors of a, b and c, in their units, given the terms that the fit keeps; None for a term that
+            is held at 0, of which this fit knows no error.
+        determined: for a, b and c, whether the times need it: without it the best fit of the other terms, none below
+            0, is worse beyond what chance explains (F-test of one degree of freedom, 5 %). So a quadratic term that
+            merely stands in for a linear one is not determined.
         lengths, ms: what was fitted.
         residuals: measured minus fitted, in ms, one for each length.
         r2: share of the variance that the fit explains, with the fit's weights: 1 where it is exact, 0 at worst.
@@ -133,7 +136,7 @@ class Fit:
     a: float
     b: float
     c: float
-    errors: tuple[float, float, float]
+    errors: tuple[float | None, float | None, float | None]
     determined: tuple[bool, bool, bool]
     lengths: tuple[float, ...]
     ms: tuple[float, ...]
@@ -157,6 +160,11 @@ class Fit:
         return self.b / self.c if self.c > 0 else float("inf")
 
     @property
+    def confused(self) -> bool:
+        """Whether a quadratic term stands alone, the linear one held at 0, where a straight line would do as well."""
+        return self.errors[1] is None and self.c > 0 and not self.determined[2]
+
+    @property
     def sentence(self) -> str:
         """The fit in words: the terms, how well each is known, and what they are of the longest step."""
         longest = max(self.lengths)
@@ -167,11 +175,16 @@ class Fit:
             self.shares(longest), strict=True,
         )  # fmt: skip
         for name, value, error, unit, known, share in terms:
-            doubt = "" if known else " (not told apart from 0)"
+            if error is None:
+                parts.append(f"{name} held at 0")
+                continue
+            doubt = "" if known or self.confused else " (not told apart from 0)"
             parts.append(f"{name} {value:.3g} ± {error:.2g} {unit}, {100 * share:.0f} % at {longest:g} tokens{doubt}")
         text = (
             f"a + b L + c L^2 from {min(self.lengths):g} to {longest:g} tokens: {'; '.join(parts)}; R2 {self.r2:.4f}."
         )
+        if self.confused:
+            text += " Linear and quadratic cannot be told apart here: a straight line fits as well, within chance."
         if self.determined[2] and longest < self.crossing < float("inf"):
             text += f" The quadratic term would reach the linear one at {self.crossing:,.0f} tokens."
         return text
@@ -265,7 +278,7 @@ def fit_steps(lengths: Sequence[float], ms: Sequence[float]) -> Fit:
     """Fit a + b L + c L^2 to the times of single steps, by least squares over relative errors.
 
     Each point is weighted by the inverse of its time, because long steps scatter more. A cost cannot be negative:
-    of the fits with some terms left out and none below 0, the best is taken.
+    of the fits with some terms held at 0 and none below it, the best is taken.
 
     Args:
         lengths: tokens of a step, at least four different ones: three fix the curve, from the fourth on errors show.
@@ -296,19 +309,26 @@ def fit_steps(lengths: Sequence[float], ms: Sequence[float]) -> Fit:
     scale = at.max()
     columns = np.stack([np.ones_like(at), at / scale, (at / scale) ** 2], axis=1) / times[:, None]
     wanted = np.ones_like(times)
-    best, coefficients = float("inf"), np.zeros(3)
-    for count in (3, 2, 1):
-        for kept in itertools.combinations(range(3), count):
-            found = np.zeros(3)
-            found[list(kept)] = np.linalg.lstsq(columns[:, kept], wanted, rcond=None)[0]
-            error = float(((columns @ found - wanted) ** 2).sum())
-            if (found >= 0).all() and error < best:
-                best, coefficients = error, found
-    free = np.linalg.lstsq(columns, wanted, rcond=None)[0]
+
+    def bounded(terms: Sequence[int]) -> tuple[float, np.ndarray, list[int]]:
+        """The best fit by some of these terms, none below 0: relative squared error, coefficients, terms kept."""
+        best = float("inf"), np.zeros(3), [0]
+        for count in range(len(terms), 0, -1):
+            for kept in map(list, itertools.combinations(terms, count)):
+                found = np.zeros(3)
+                found[kept] = np.linalg.lstsq(columns[:, kept], wanted, rcond=None)[0]
+                error = float(((columns @ found - wanted) ** 2).sum())
+                if (found >= 0).all() and error < best[0]:
+                    best = error, found, kept
+        return best
+
+    best, coefficients, kept = bounded((0, 1, 2))
+    rounding = 1e-20 * len(at)  # what is left of exact times
+    covariance = np.linalg.pinv(columns[:, kept].T @ columns[:, kept]) * best / (len(at) - len(kept))
+    errors = dict(zip(kept, np.sqrt(np.clip(np.diag(covariance), 0, None)), strict=True))
     spare = len(at) - 3
-    variance = float(((columns @ free - wanted) ** 2).sum()) / spare
-    errors = np.sqrt(np.clip(np.diag(variance * np.linalg.pinv(columns.T @ columns)), 0, None))
-    determined = coefficients > _T_QUANTILES.get(spare, 1.96 + 2.6 / spare) * errors
+    chance = _T_QUANTILES.get(spare, 1.96 + 2.6 / spare) ** 2 * max(best, rounding) / spare
+    determined = [bounded([other for other in range(3) if other != term])[0] - best > chance for term in range(3)]
     units = np.array([1, scale, scale**2])
     fitted = columns @ coefficients * times
     weights = times**-2
@@ -318,12 +338,12 @@ def fit_steps(lengths: Sequence[float], ms: Sequence[float]) -> Fit:
         a,
         b,
         c,
-        errors=tuple(float(value) for value in errors / units),  # type: ignore[arg-type]
+        errors=tuple(float(errors[term] / units[term]) if term in errors else None for term in range(3)),  # type: ignore[arg-type]
         determined=tuple(bool(value) for value in determined),  # type: ignore[arg-type]
         lengths=tuple(float(value) for value in at),
         ms=tuple(float(value) for value in times),
         residuals=tuple(float(value) for value in times - fitted),
-        r2=1.0 if best < 1e-20 else (max(0.0, 1 - best / spread) if spread > 0 else 0.0),
+        r2=1.0 if best < rounding else (max(0.0, 1 - best / spread) if spread > 0 else 0.0),
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from helpers.benchmark import fit_steps
+
 Parts = Mapping[str, Mapping[str, Any]]
 
 CLOSED_MS = 0.02  # neighbouring kernels in the saved timelines are one stretch where less lies between them
@@ -266,7 +268,8 @@ def _steps(steps: Mapping[str, Any]) -> dict[str, Any]:
         columns = ["batch", "L", *(f"{label}, ms" for label in labels)]
         for at, length in enumerate(found["lengths"]):
             rows.append([int(batch), length, *(round(path["ms"][at], 3) for path in found["paths"].values())])
-        said = [f"Batch {batch}, {path['label']}: {path['sentence']}" for path in found["paths"].values()]
+        for path in found["paths"].values():
+            said.append(f"Batch {batch}, {path['label']}: {fit_steps(found['lengths'], path['ms']).sentence}")
     return {"title": "One step over its length", "columns": columns, "rows": rows, "note": " ".join(said)}
 
 

@@ -294,7 +294,8 @@ def test_a_fit_of_times_in_another_unit_is_the_same_fit(terms, factor):
     times = [time * (1 + 0.05 * (-1) ** at) for at, time in enumerate(curve(*terms))]
     one, other = benchmark.fit_steps(LENGTHS, times), benchmark.fit_steps(LENGTHS, [factor * time for time in times])
     assert [other.at(length) for length in LENGTHS] == pytest.approx([factor * one.at(length) for length in LENGTHS])
-    assert other.errors == pytest.approx([factor * error for error in one.errors])
+    for error, scaled in zip(one.errors, other.errors, strict=True):
+        assert scaled is None if error is None else scaled == pytest.approx(factor * error)
 
 
 def test_a_fit_says_which_terms_are_known():
@@ -308,6 +309,44 @@ def test_a_fit_says_which_terms_are_known():
     assert quadratic.crossing == pytest.approx(400, rel=0.2)
     falling = benchmark.fit_steps((1, 2, 3, 4), (4.0, 3.0, 2.0, 1.0))  # no cost does that
     assert (falling.b, falling.c) == (0, 0)
+    assert falling.errors[1:] == (None, None)
+    assert not any(falling.determined[1:])
+    assert "linear held at 0; quadratic held at 0" in falling.sentence
+
+
+def noisy(terms, seed, share=0.03):
+    return np.array(curve(*terms)) * (1 + share * np.random.default_rng(seed).standard_normal(len(LENGTHS)))
+
+
+def test_a_quadratic_term_that_stands_in_for_a_linear_one_is_no_finding():
+    """Times that grow by a line, with noise: in some draws the best fit holds the linear term at 0."""
+    fits = [benchmark.fit_steps(LENGTHS, noisy((5, 0.001, 0), seed)) for seed in range(100)]
+    stands_in = [fit for fit in fits if fit.errors[1] is None and fit.c > 0]
+    assert len(stands_in) >= 10  # else nothing of this was tried
+    for fit in stands_in:
+        if not fit.determined[2]:
+            assert fit.confused
+            assert "linear held at 0; quadratic" in fit.sentence
+            assert "Linear and quadratic cannot be told apart here" in fit.sentence
+            assert "would reach the linear one" not in fit.sentence
+    assert sum(fit.determined[2] for fit in fits) <= 5  # the test's own 5 %
+    assert not any(fit.confused for fit in fits if fit.errors[1] is not None)
+
+
+def test_a_quadratic_term_that_no_line_replaces_is_a_finding():
+    fits = [benchmark.fit_steps(LENGTHS, noisy((10, 0, 0.001), seed)) for seed in range(100)]
+    assert all(fit.determined[2] and not fit.confused for fit in fits)
+    assert any(fit.errors[1] is None for fit in fits)
+
+
+def test_errors_are_those_of_the_fit_that_was_chosen():
+    """A term held at 0 has none; the others' are those of least squares on them alone, each point by its time."""
+    fit = next(fit for seed in range(100) if (fit := benchmark.fit_steps(LENGTHS, noisy((5, 0, 0.0001), seed))).b == 0)
+    columns = np.stack([np.ones(len(LENGTHS)), np.array(LENGTHS, float) ** 2], axis=1) / np.array(fit.ms)[:, None]
+    variance = sum((rest / ms) ** 2 for rest, ms in zip(fit.residuals, fit.ms, strict=True)) / (len(LENGTHS) - 2)
+    expected = np.sqrt(np.diag(np.linalg.inv(columns.T @ columns)) * variance)
+    assert fit.errors[1] is None
+    assert (fit.errors[0], fit.errors[2]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
