@@ -184,8 +184,8 @@ class Examiner:
             a name, a number, or "" where nothing is said]]}. opset. external: names of tensors that are kept in another
             file. initializers: {dtype name: bytes}, with the values of Constant nodes. products: {dtype name: number
             of matrix products with such a result}; activations: the same of all operators but casts. subgraphs:
-            operators with a graph inside (If, Loop, Scan). These four count what an output depends on, with functions
-            written out. nodes. sha256.
+            operators with a graph inside (If, Loop, Scan). shapes: [dimensions] of each matrix product's result, as far
+            as they are known. These five count what an output depends on, with functions written out. nodes. sha256.
         """
         import onnx
 
@@ -199,6 +199,7 @@ class Examiner:
             "products": {},
             "activations": {},
             "subgraphs": [],
+            "shapes": [],
             "nodes": 0,
             "sha256": hashlib.sha256(data).hexdigest(),
         }
@@ -220,7 +221,7 @@ class Examiner:
             onnx.checker.check_model(proto, full_check=True)
             live = _live(proto)
             facts["initializers"] = _held(live)
-            facts["products"], facts["activations"] = _results(live)
+            facts["products"], facts["activations"], facts["shapes"] = _results(live)
             facts["subgraphs"] = _subgraphs(live)
         except Exception as error:
             facts["problem"] = _short(error)
@@ -413,21 +414,24 @@ def _held(proto: Any) -> dict[str, int]:
     return found
 
 
-def _results(proto: Any) -> tuple[dict[str, int], dict[str, int]]:
-    """Matrix products, and all operators but casts and constants, by the dtype of their result."""
+def _results(proto: Any) -> tuple[dict[str, int], dict[str, int], list[list[Any]]]:
+    """Matrix products, and all operators but casts and constants, by their result's dtype; the products' shapes."""
     import onnx
 
     inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=False).graph
-    known = {t.name: t.type.tensor_type.elem_type for t in (*inferred.value_info, *inferred.output, *inferred.input)}
+    told = {t.name: t for t in (*inferred.value_info, *inferred.output, *inferred.input)}
+    known = {name: t.type.tensor_type.elem_type for name, t in told.items()}
+    shapes: list[list[Any]] = []
     products: dict[str, int] = {}
     activations: dict[str, int] = {}
     for node in inferred.node:
         name = onnx.TensorProto.DataType.Name(known.get(node.output[0], 0))
         if node.op_type in _PRODUCTS:
             products[name] = products.get(name, 0) + 1
+            shapes += [_declared(told[node.output[0]])[1]] if node.output[0] in told else []
         if node.op_type not in ("Cast", "Constant"):
             activations[name] = activations.get(name, 0) + 1
-    return products, activations
+    return products, activations, shapes[:1000]
 
 
 def _reference(data: bytes, feeds: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from ..subject import Raised, Ref, Subject
 from .ground import (
     NO_RECORD,
     Event,
+    Facts,
     Model,
     Odd,
     Shape,
@@ -234,6 +235,7 @@ def _export(subject: Subject, examiner: Examiner, report: Report, draw: Draw) ->
         "position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0), inside the wrapper's forward.",
     )
     last = made.files.get(_FILES[True], b"")
+    found: Facts = {}
     problem = made.failed or ("" if last else "there is no file at the path that was given")
     if not problem:
         found = examiner.onnx(last)
@@ -245,9 +247,18 @@ def _export(subject: Subject, examiner: Examiner, report: Report, draw: Draw) ->
     report.expect(
         "with last_step=True logits are [batch, vocabulary], of the last position",
         not plain and not problem,
-        0.75,
+        0.5,
         _where_only(problem, hidden) if problem else "the logits of all positions are not right either",
-        "logits[:, -1] has no axis of tokens; logits_to_keep=1 cuts before the last product, and leaves an axis of 1.",
+        "logits[:, -1] has no axis of tokens; logits_to_keep=1 leaves one of length 1.",
+    )
+    sequence = (found.get("inputs", {}).get(_INPUTS[0]) or ["", [0, 0]])[1][-1]
+    wide = [s for s in found.get("shapes", []) if s[-1:] == [vocabulary] and sequence in s[:-1]]
+    report.expect(
+        "and the product with the vocabulary is done for that position alone",
+        not plain and not problem and not wide,
+        0.25,
+        f"the product's result is {_without(wide[0], vocabulary)}" if wide else "see above",
+        "logits_to_keep=1 cuts before the last product; a slice behind it throws away what was computed.",
     )
 
 
@@ -467,6 +478,7 @@ class _Loop:
     length: int
     wanted: np.ndarray
     result: Any
+    own: bool  # whether the result stays when the arguments are written over
     events: list[Event]
     after: list[Any]
 
@@ -556,10 +568,20 @@ def _decode(subject: Subject, examiner: Examiner, report: Report, draw: Draw) ->
     changed = [loop for loop in loops if not all(map(np.array_equal, loop.after, (loop.ids, loop.mask)))]
     report.expect(
         "the arrays that were handed over are as they were",
-        ran and not bad and not changed,
-        0.5,
-        "input_ids or attention_mask was changed in place" if changed else never if not ran else "see above",
+        ran and not changed,
+        0.25,
+        "input_ids or attention_mask was changed in place" if changed else never,
         "np.concatenate makes a new array; do not write into the argument.",
+    )
+    shared = [loop for loop in loops if not loop.own]
+    report.expect(
+        "what is returned is an array of its own, also where there was nothing to do",
+        ran and not shared,
+        0.25,
+        f"length {shared[0].length}, prompts of {shared[0].prompt} tokens: writing into input_ids changes the result"
+        if shared and ran
+        else never,
+        "input_ids.copy() where the prompt has the final length already.",
     )
 
 
@@ -588,8 +610,11 @@ def _loop(
     events = examiner.record(before) if examiner.has_record else []
     calls = [event for event in events if event["op"] == "inference"]
     after = [value_of(subject, ref) for ref in given]
-    wanted = model.greedy(ids, mask, length)
-    return _Loop(ids, mask, length, wanted, value_of(subject, result), calls, after)
+    first = value_of(subject, result)
+    for ref in given:
+        subject.method(ref, "fill", 1 << 30)
+    own = isinstance(first, np.ndarray) and np.array_equal(first, value_of(subject, result))
+    return _Loop(ids, mask, length, model.greedy(ids, mask, length), first, own, calls, after)
 
 
 def _wrongly_fed(loop: _Loop, name: str) -> str:
@@ -798,7 +823,7 @@ def _timeline(subject: Subject, examiner: Examiner, report: Report, draw: Draw) 
     )
     line(
         "span_ms reaches from the start of the first to the end of the last device work",
-        0.5,
+        0.25,
         plain,
         wanted,
         ("span_ms",),
@@ -831,6 +856,20 @@ def _timeline(subject: Subject, examiner: Examiner, report: Report, draw: Draw) 
         ("idle_ms", "span_ms"),
         right and idle,
         "sort by start, and let busy time reach to the latest end so far; short work may lie inside long work.",
+    )
+    alone = [row for row in _rows(random, one, True) if row["op"] not in _KINDS]
+    try:
+        result = subject.call(answer, alone)
+        empty = {key: as_number(value_of(subject, subject.item(result, key))) for key in _SUMS}
+        other = [f"{key} is {short(value)}" for key, value in empty.items() if value != 0]
+    except Raised as error:
+        other = [words(error)]
+    report.expect(
+        "without any work of the device all five are 0",
+        right and not other,
+        0.25,
+        "; ".join(other) or "see above",
+        "look at the list before you take its first or its largest.",
     )
 
 

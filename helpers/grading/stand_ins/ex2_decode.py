@@ -14,7 +14,7 @@ def greedy_decode(
     length: int,
 ) -> np.ndarray:
     """int64 [batch, length]: the prompts, and behind them the most likely token of each step."""
-    ids, mask = input_ids, attention_mask
+    ids, mask = input_ids.copy(), attention_mask
     for _ in range(length - ids.shape[1]):
         new = step(ids, mask).argmax(-1).astype(np.int64)[:, None]
         ids = np.concatenate([ids, new], axis=1)

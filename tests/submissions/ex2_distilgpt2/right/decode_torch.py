@@ -4,7 +4,7 @@
 # whole: yes
 # why: PyTorch's tensors between the steps
 def greedy_decode(step, input_ids, attention_mask, length):
-    ids, mask = torch.from_numpy(input_ids), torch.from_numpy(attention_mask)
+    ids, mask = torch.tensor(input_ids), torch.tensor(attention_mask)
     for _ in range(length - ids.shape[1]):
         logits = torch.from_numpy(step(ids.numpy(), mask.numpy()))
         chosen = torch.argmax(logits, dim=-1, keepdim=True)

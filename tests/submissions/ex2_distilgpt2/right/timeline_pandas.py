@@ -6,6 +6,8 @@
 def read_timeline(events):
     frame = pd.DataFrame(events)
     frame = frame[frame["op"].isin(["htod", "execute", "dtoh"])].sort_values("started_ns")
+    if frame.empty:
+        return dict.fromkeys(["h2d_ms", "compute_ms", "d2h_ms", "idle_ms", "span_ms"], 0)
     took = frame["finished_ns"] - frame["started_ns"]
     sums = took.groupby(frame["op"]).sum() / 1e6
     reached = frame["finished_ns"].cummax().shift()

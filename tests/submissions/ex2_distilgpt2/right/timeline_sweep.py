@@ -15,5 +15,5 @@ def read_timeline(events):
         compute_ms=total("execute"),
         d2h_ms=total("dtoh"),
         idle_ms=idle / 1_000_000,
-        span_ms=(marks[-1][0] - marks[0][0]) / 1_000_000,
+        span_ms=(marks[-1][0] - marks[0][0]) / 1_000_000 if marks else 0.0,
     )

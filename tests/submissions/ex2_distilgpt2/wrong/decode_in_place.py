@@ -1,7 +1,7 @@
 # check: ex2/decode
 # expect: partly
 # line: the arrays that were handed over
-# points: 4.5
+# points: 4.75
 # why: writes zeros into the padding of the argument
 def greedy_decode(step, input_ids, attention_mask, length):
     """Append the most likely tokens until rows have `length`: int64 [B, length]."""

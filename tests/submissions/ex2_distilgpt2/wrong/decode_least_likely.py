@@ -5,7 +5,7 @@
 # why: argmin
 def greedy_decode(step, input_ids, attention_mask, length):
     """Append the most likely tokens until rows have `length`: int64 [B, length]."""
-    ids, mask = input_ids, attention_mask
+    ids, mask = input_ids.copy(), attention_mask
     for _ in range(length - ids.shape[1]):
         chosen = step(ids, mask).argmin(-1)[:, None]
         ids = np.concatenate([ids, chosen], axis=1)

@@ -5,7 +5,7 @@
 # why: padding goes to the right
 def greedy_decode(step, input_ids, attention_mask, length):
     """Append the most likely tokens until rows have `length`: int64 [B, length]."""
-    ids, mask = input_ids, attention_mask
+    ids, mask = input_ids.copy(), attention_mask
     order = np.argsort(-attention_mask, 1, kind='stable')
     ids, mask = np.take_along_axis(ids, order, 1), np.take_along_axis(mask, order, 1)
     for _ in range(length - ids.shape[1]):

@@ -13,7 +13,8 @@ def export_decoder(model, path, last_step=False):
         def forward(self, input_ids, attention_mask):
             positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)
             logits = self.model(
-                input_ids=input_ids, attention_mask=attention_mask, position_ids=positions, use_cache=False
+                input_ids=input_ids, attention_mask=attention_mask, position_ids=positions, use_cache=False,
+                logits_to_keep=1 if last_step else 0,
             ).logits
             return logits[:, -1] if last_step else logits
 

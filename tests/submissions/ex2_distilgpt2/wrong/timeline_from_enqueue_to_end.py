@@ -7,6 +7,8 @@ def read_timeline(events):
     kinds = {"htod": "h2d_ms", "execute": "compute_ms", "dtoh": "d2h_ms"}
     reading = dict.fromkeys([*kinds.values(), "idle_ms", "span_ms"], 0.0)
     work = sorted((e["enqueued_ns"], e["finished_ns"], e["op"]) for e in events if e["op"] in kinds)
+    if not work:
+        return reading
     until = work[0][0]
     for start, finish, op in work:
         reading[kinds[op]] += (finish - start) / 1e6

@@ -10,5 +10,7 @@ def read_timeline(events):
     reading = {
         name: sum(e["finished_ns"] - e["started_ns"] for e in work if e["op"] == op) / 1e6 for op, name in kinds.items()
     }
+    if not work:
+        return reading | {"span_ms": 0, "idle_ms": 0}
     span = (max(e["finished_ns"] for e in work) - min(e["started_ns"] for e in work)) / 1e6
     return reading | {"span_ms": span, "idle_ms": span - sum(reading.values())}

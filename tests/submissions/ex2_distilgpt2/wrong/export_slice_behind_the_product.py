@@ -1,7 +1,8 @@
 # check: ex2/export
-# expect: full
-# whole: yes
-# why: the slice lies before the last product
+# expect: partly
+# line: and the product with the vocabulary is done
+# points: 4.75
+# why: all positions times the vocabulary, and a slice behind it
 def export_decoder(model, path, last_step=False):
     """Write the GPT-2 `model` to the ONNX file `path`: input_ids, attention_mask -> logits, both axes dynamic."""
 
@@ -13,7 +14,7 @@ def export_decoder(model, path, last_step=False):
         def forward(self, input_ids, attention_mask):
             positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)
             logits = self.model(
-                input_ids=input_ids, attention_mask=attention_mask, position_ids=positions, use_cache=False, logits_to_keep=1 if last_step else 0
+                input_ids=input_ids, attention_mask=attention_mask, position_ids=positions, use_cache=False,
             ).logits
             return logits[:, -1] if last_step else logits
 
