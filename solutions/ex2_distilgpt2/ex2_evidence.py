@@ -811,8 +811,9 @@ show(
 """
 ### input_ids and attention_mask that do not fit together
 
-Two lengths in one batch, then int32 in place of int64. TensorRT would compute nonsense without a word; the simulated
-device names the array, and ONNX Runtime refuses it.
+Two lengths in one batch, then int32 in place of int64. TensorRT refuses the lengths, because both axes have one name
+in the graph. The types it cannot see: an address is an address. On a GPU that ends in nonsense, or in an illegal
+access that a later call reports; the simulated device names the array, and ONNX Runtime refuses it.
 """
 
 # %% tags=["pitfall-inputs"]

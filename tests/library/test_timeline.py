@@ -53,17 +53,24 @@ def test_one_stream_adds_up_to_the_nanosecond():
     assert sum(line.device_ms.values()) + line.idle_ms == pytest.approx(line.span_ms, abs=1e-9)
     assert line.before_ms == pytest.approx(0.5) and line.after_ms == pytest.approx(0.06)
     adds_up = line.adds_up
-    assert adds_up and adds_up.exact and adds_up.within and adds_up.overlap == 0
-    assert adds_up.total == pytest.approx(line.wall_ms, abs=1e-9)
+    assert adds_up and adds_up.overlap == 0
     assert adds_up.outside == pytest.approx(0.56 / line.wall_ms)
-    assert "= span 14.320 ms; with 0.500 before and 0.060 after it 14.880 ms" in str(adds_up)
+    said = "= span 14.320 ms, 96.2% of the clock's 14.880; 0.500 lie before the device's first event and 0.060 after its last"
+    assert said in str(adds_up)
+
+
+def test_a_span_far_from_the_clock_does_not_explain_it():
+    line = Timeline((device("compute", 0, 1),), 1000.0)
+    assert not line.adds_up and line.adds_up.outside == pytest.approx(0.999)
+    assert Timeline((device("compute", 0, 96),), 100.0).adds_up
+    assert not Timeline((device("compute", 3, 97),), 100.0).adds_up
 
 
 def test_what_overlaps_counts_once():
     line = Timeline((device("compute", 0, 10), device("d2h", 4, 12, 100, stream=2), device("d2h", 6, 8, 50)), 20.0)
     assert line.device_ms == {"compute": 10, "d2h": 8}  # the short copy lies inside the long one
     assert line.busy_ms == 12 and line.idle_ms == 0 and line.span_ms == 12
-    assert line.adds_up.overlap == 6 and line.adds_up.exact
+    assert line.adds_up.overlap == 6
     assert line.device_bytes == {"compute": 0, "d2h": 150}
     assert "- overlap 6.000" in str(line.adds_up)
 
@@ -104,8 +111,8 @@ def test_streams_add_up_as_their_ticks_do(intervals):
     assert line.device_ms == {kind: len(those) for kind, those in ticks.items() if those}
     assert line.busy_ms == len(busy)
     assert line.span_ms == span and line.idle_ms == span - len(busy)
-    assert line.adds_up.exact and line.adds_up.overlap == sum(map(len, ticks.values())) - len(busy)
-    assert line.adds_up.total == pytest.approx(200 if intervals else line.before_ms)
+    assert line.adds_up.overlap == sum(map(len, ticks.values())) - len(busy)
+    assert line.before_ms + line.span_ms + line.after_ms == pytest.approx(200)
     table = line.table().set_index("kind")
     if busy:
         assert table.loc["span", "bytes"] == sum(one.nbytes for one in intervals)
@@ -253,7 +260,7 @@ def test_a_capture_has_what_ran_in_its_block_alone(doubled):
     assert len(line.lane("host", "enqueue")) == 9 and len(line.lane("host", "wait")) == 3
     assert len(line.lane("host", "allocate")) == 6  # three allocations, three frees
     assert [one.name for one in line.lane("ranges")] == ["step 1", "step 2", "step 3"]
-    assert line.adds_up and line.adds_up.overlap == 0
+    assert line.adds_up.overlap == 0
     assert line.unfinished == 0 and "the simulated device's record" in line.source
     for range_, wait in zip(line.lane("ranges"), line.lane("host", "wait"), strict=True):
         assert range_.start_ms <= wait.start_ms <= wait.end_ms <= range_.end_ms
@@ -314,7 +321,7 @@ def test_a_generation_copies_what_arithmetic_says(decoder_plans, generator):
         both[name] = captured.timeline
         expected = decoding.copied_bytes(2, 4, 9, vocabulary, last_step=name == "after")
         assert captured.timeline.device_bytes["d2h"] == expected
-        assert captured.timeline.adds_up and len(captured.timeline.lane("device", "compute")) == 5
+        assert len(captured.timeline.lane("device", "compute")) == 5
     assert both["before"].lane("host", "allocate") and not both["after"].lane("host", "allocate")
     assert "before" in timeline.draw(both).alt
 
@@ -366,7 +373,7 @@ def test_a_profilers_trace_becomes_the_same_lanes():
     assert host["enqueue"] == ["cudaMemcpyAsync", "cudaLaunchKernel", "cuLaunchKernel"]
     assert host["allocate"] == ["cudaMalloc", "cudaFree"]
     assert host["wait"] == ["cudaStreamSynchronize", "cudaMemcpy"]  # which blocks
-    assert line.adds_up.exact and line.span_ms == pytest.approx(0.546)
+    assert line.span_ms == pytest.approx(0.546)
 
 
 def test_a_call_that_lasts_until_its_pageable_copy_is_done_is_a_wait():
@@ -422,9 +429,10 @@ def test_the_profilers_clock_is_tied_to_ours(tmp_path):
     found, late = trace.assemble(events, [], anchor_ns, began, ended)
     (wait,) = found
     assert late == 0 and wait.kind == "wait"
-    # 5 ms is far more than the clocks differ, and far less than a wrong unit or a wrong origin would make
-    assert wait.start_ms == pytest.approx((before - began) / 1e6, abs=5)
-    assert wait.end_ms == pytest.approx((after - began) / 1e6, abs=5)
+    # The range lies between the two readings of the clock, however long the machine stopped in between; 2 ms are far more
+    # than the clocks differ, and less than the sleep before it, so that a wrong origin or unit is found.
+    assert (before - began) / 1e6 - 2 <= wait.start_ms and wait.end_ms <= (after - began) / 1e6 + 2
+    assert wait.end_ms - wait.start_ms >= 18
 
 
 def test_pycudas_calls_are_timed_while_they_are_watched(doubled):
