@@ -203,17 +203,18 @@ def _record(folder: Path) -> int:
         return 1
     target = ROOT / "assets" / "results" / str(next(iter(found.values()))["machine"])
     target.mkdir(parents=True, exist_ok=True)
-    for name, content in found.items():
-        write(target / f"{name}.json", content)
-    for path in folder.glob("timeline_*.json"):
-        shutil.copyfile(path, target / path.name)
-    if "timeline" in found:
-        record.picture(target, found["timeline"]).save(target / "timeline.png")
+    if folder.resolve() != target.resolve():  # else the results are the committed ones, and only what they make is new
+        for name, content in found.items():
+            write(target / f"{name}.json", content)
+        for path in folder.glob("timeline_*.json"):
+            shutil.copyfile(path, target / path.name)
     for path in folder.glob("ort_gpu*.*"):  # what `helpers.ort` shows where there is no GPU
         shutil.copyfile(path, RECORDED / path.name)
     for path, content in record.files(found, RECORDED).items():
         write(path, content)
         print(f"Written: {path}")
+    if "timeline" in found:
+        record.picture(target, found["timeline"]).save(target / "timeline.png")
     return 0
 
 

@@ -7,20 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from helpers.bench.decode_tables import CHANGES, CHANGES_TITLE, TAKES_OFF, takes_off
 from helpers.benchmark import fit_steps
 
 Parts = Mapping[str, Mapping[str, Any]]
 
 CLOSED_MS = 0.02  # neighbouring kernels in the saved timelines are one stretch where less lies between them
-_DROPS = (
-    ("preallocated", "preallocated, pinned %"),
-    ("preallocated-pageable", "preallocated, pageable %"),
-    ("last-step", "last-step copy by rows %"),
-    ("last-step-2d", "last-step copy by Memcpy2D %"),
-    ("o1", "both, rows %"),
-    ("o1-2d", "both, Memcpy2D %"),
-    ("graph", "last-step graph %"),
-)
 _TIMES = (
     ("pytorch", "PyTorch, KV cache"),
     ("pytorch-no-cache", "PyTorch, no cache"),
@@ -28,7 +20,8 @@ _TIMES = (
     ("ort", "ONNX Runtime"),
     ("ort-bound", "ONNX Runtime, bound I/O"),
     ("baseline", "baseline"),
-    ("o1-2d", "O1"),
+    ("o1", "O1"),
+    ("o1-2d", "O1 by Memcpy2D"),
     ("graph", "last-step graph"),
 )
 _FP16 = (
@@ -149,15 +142,25 @@ def _whole(rows: Iterable[Mapping[str, Any]], title: str, note: str = "") -> dic
         equal = sum(path["tokens_equal"] for path in paths.values()), sum(path["tokens"] for path in paths.values())
         line = [row["batch"], row["length"], row["steps"]]
         line += [round(paths[key]["median_ms"], 2) for key, _ in there]
-        drop = 100 * (1 - paths["o1-2d"]["median_ms"] / paths["baseline"]["median_ms"]) if "o1-2d" in paths else None
-        lines.append([*line, None if drop is None else round(drop, 1), f"{equal[0]} of {equal[1]}"])
+        saved = [takes_off(paths, key) for key in ("o1", "o1-2d")]
+        line += [None if percent is None else round(percent, 1) for percent in saved]
+        lines.append([*line, f"{equal[0]} of {equal[1]}"])
     return {
         "title": title,
-        "columns": ["batch", "L", "steps", *(name for _, name in there), "O1 drop %", "equal tokens, all paths"],
+        "columns": [
+            "batch",
+            "L",
+            "steps",
+            *(name for _, name in there),
+            f"O1 {TAKES_OFF}",
+            f"O1 by Memcpy2D {TAKES_OFF}",
+        ]
+        + ["equal tokens, all paths"],
         "rows": lines,
-        "note": f"Ran on: {'; '.join(engines)}. Baseline, O1 (preallocated, last step by Memcpy2D) and last-step graph"
-        " are through TensorRT's API; PyTorch's cache is of fixed size where it is in a CUDA graph, and the step is"
-        f" compiled first. Tokens are compared with PyTorch's in FP32.{note}",
+        "note": f"Ran on: {'; '.join(engines)}. Baseline, O1 (preallocated; the last step copied row by row, or by one"
+        " Memcpy2D) and last-step graph are through TensorRT's API; PyTorch's cache is of fixed size where it is in a"
+        " CUDA graph, and the step is compiled first. Percent are of the baseline's time. Tokens are compared with"
+        f" PyTorch's in FP32.{note}",
     }
 
 
@@ -168,22 +171,20 @@ def _order(row: Mapping[str, Any]) -> tuple[bool, int, int]:
 
 def _changes(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     rows = sorted(rows, key=_order)
-    there = [(key, name) for key, name in _DROPS if all(key in row["paths"] for row in rows)]
-    lines = []
+    there = [(key, name) for key, name in CHANGES.items() if all(key in row["paths"] for row in rows)]
+    lines: list[list[Any]] = []
     for row in rows:
         paths = row["paths"]
         line = [row["batch"], row["length"], round(paths["baseline"]["median_ms"], 2)]
-        line.append(round(paths["baseline-pinned"]["median_ms"], 2) if "baseline-pinned" in paths else None)
-        base = paths["baseline"]["median_ms"]
-        lines.append([*line, *(round(100 * (paths[key]["median_ms"] / base - 1), 1) for key, _ in there)])
+        lines.append([*line, *(round(takes_off(paths, key) or 0.0, 1) for key, _ in there)])
     return {
-        "title": "O1's changes one at a time: change of the time against the baseline",
-        "columns": ["batch", "L", "baseline ms", "baseline, pinned each step ms", *(name for _, name in there)],
+        "title": CHANGES_TITLE,
+        "columns": ["batch", "L", "baseline ms", *(name for _, name in there)],
         "rows": lines,
-        "note": "The baseline allocates device memory in each step, and ordinary (pageable) host memory; what is "
-        "preallocated is pinned too, unless the column says otherwise. At 8 x 32 a part of the drop is the host's own "
-        "memory: an array beyond 32 MiB (from 21 tokens on) is new from the operating system in every step, its pages "
-        "are made while the copy runs, and the copy then reaches 3 GB/s instead of 14.",
+        "note": "Below 0: it takes longer. The baseline allocates device memory in each step, and ordinary (pageable) "
+        "host memory; what is preallocated is pinned too, unless the column says otherwise. At 8 x 32 a part of what "
+        "is saved is the host's own memory: an array beyond 32 MiB (from 21 tokens on) is new from the system "
+        "in every step, its pages are made while the copy runs, and the copy then reaches 3 GB/s instead of 14.",
     }
 
 

@@ -105,8 +105,10 @@ def test_tables_set_the_originals_figures_beside_ours_and_say_whose_they_are(who
     seen = {**whole, "rows": [{**row, "batch": 8, "length": 32} for row in whole["rows"][:1]]}
     first, *rest = decode_tables.tables(seen).values()
     assert first.loc[0, "GTX 1060: TensorRT"] == 628.14
-    assert first.loc[0, "GTX 1060: drop %"] == 43.4
+    assert first.loc[0, "GTX 1060: O1 takes off, %"] == 43.4
     assert first.loc[0, "TensorRT's API, O1"] == whole["rows"][0]["paths"]["o1"]["median_ms"]
+    assert first.loc[0, "O1 takes off, %"] == pytest.approx(whole["rows"][0]["paths"]["o1"]["drop_percent"])
+    assert rest[0].loc[0, "O1 (both, rows)"] == first.loc[0, "O1 takes off, %"]
     assert len(rest) == 5
     # a row that the original does not have has no figures of theirs
     assert not [name for name in next(iter(decode_tables.tables(whole).values())) if name.startswith("GTX")]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from helpers import data, models
-from helpers.bench import everything, record
+from helpers.bench import decode_tables, everything, record
 from helpers.bench.peers import StaticDecoder
 from helpers.decoding import greedy, pytorch_step
 
@@ -62,6 +62,7 @@ def test_a_cache_of_fixed_size_gives_the_same_tokens(generator, rows, prompt, le
 def test_what_is_recorded_is_made_from_the_results():
     """`python -m helpers bench --all --record DIR` with these results changes nothing."""
     parts = everything.load(RESULTS)
+    assert set(parts) == set(everything.PARTS)
     made = record.files(parts, everything.RECORDED)
     assert {path.name for path in made} == {"distilbert_gpus.json", "distilgpt2_gpus.json"}
     for path, content in made.items():
@@ -69,9 +70,29 @@ def test_what_is_recorded_is_made_from_the_results():
 
 
 def test_the_results_name_their_engines_and_their_circumstances():
-    for name, content in everything.load(RESULTS).items():
+    found = everything.load(RESULTS)
+    assert set(found) == set(everything.PARTS)
+    for name, content in found.items():
         assert content["finished"], name
         assert content["command"].startswith("python -m helpers bench --all"), name
         assert content["engine"] and content["packages"] and content["gpu"]["name"], name
         assert "/tmp" not in json.dumps(content), name
     assert models.load_generator("small").trained
+
+
+def test_every_recorded_saving_has_one_sign_and_one_definition():
+    """Positive is time taken off the baseline's; O1 copies the last step row by row in each table."""
+    recorded = json.loads((everything.RECORDED / "distilgpt2_gpus.json").read_text(encoding="utf-8"))
+    tables = {run["title"]: run for run in recorded["runs"]}
+
+    def column(run, name):
+        at = run["columns"].index(name)
+        return [row[at] for row in run["rows"]]
+
+    whole, changes = tables["Whole generations, FP32, ms"], tables[decode_tables.CHANGES_TITLE]
+    for name, time in (("O1 (both, rows)", "O1"), ("O1 by Memcpy2D", "O1 by Memcpy2D")):
+        saved = column(whole, f"{time} {decode_tables.TAKES_OFF}")
+        assert column(changes, name) == saved
+        for percent, base, ms in zip(saved, column(whole, "baseline"), column(whole, time), strict=True):
+            assert percent == pytest.approx(100 * (1 - ms / base), abs=0.1)  # from rounded milliseconds
+    assert not [name for run in tables.values() for name in run["columns"] if "drop" in name]
