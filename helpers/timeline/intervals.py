@@ -71,9 +71,9 @@ class AddsUp:
     """The device's lane against the clock. Milliseconds.
 
     `kinds` is the time of each kind, `overlap` what of it was at the same time (several streams), `idle` the gaps
-    between the device's events, `span` from the first event's start to the last one's end: kinds less overlap plus idle.
-    `before` and `after` are the time that the program took outside the span, when the device had not begun or was done;
-    `wall` is the clock's time around all of it.
+    between the device's events, `span` from the first event's start to the last one's end, which is kinds less overlap
+    plus idle. `before` and `after` are the time that the program took outside the span, when the device had not begun
+    or was done; `wall` is the clock's time around all of it.
     """
 
     kinds: dict[str, float]
@@ -97,9 +97,22 @@ class AddsUp:
         terms = " + ".join(f"{kind} {ms:,.3f}" for kind, ms in self.kinds.items()) or "nothing"
         overlap = f" - overlap {self.overlap:,.3f}" if self.overlap else ""
         return (
-            f"{terms}{overlap} + idle {self.idle:,.3f} = span {self.span:,.3f} ms, {1 - self.outside:.1%} of the clock's "
-            f"{self.wall:,.3f}; {self.before:,.3f} lie before the device's first event and {self.after:,.3f} after its last"
+            f"{terms}{overlap} + idle {self.idle:,.3f} = span {self.span:,.3f} ms, {1 - self.outside:.1%} of the "
+            f"clock's {self.wall:,.3f}; {self.before:,.3f} lie before the device's first event and {self.after:,.3f} "
+            "after its last"
         )
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The sums of a whole record, kept where its intervals were joined afterwards. Milliseconds; counts by kind."""
+
+    device_ms: dict[str, float]
+    host_ms: dict[str, float]
+    busy_ms: float
+    idle_ms: float
+    gaps: int
+    counts: dict[str, int]
 
 
 @dataclass(frozen=True)
