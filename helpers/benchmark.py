@@ -178,7 +178,7 @@ class Fit:
             if error is None:
                 parts.append(f"{name} held at 0")
                 continue
-            doubt = "" if known or self.confused else " (not told apart from 0)"
+            doubt = "" if known or (self.confused and value > 2 * error) else " (not told apart from 0)"
             parts.append(f"{name} {value:.3g} ± {error:.2g} {unit}, {100 * share:.0f} % at {longest:g} tokens{doubt}")
         text = (
             f"a + b L + c L^2 from {min(self.lengths):g} to {longest:g} tokens: {'; '.join(parts)}; R2 {self.r2:.4f}."

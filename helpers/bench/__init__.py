@@ -1,7 +1,7 @@
 """`python -m helpers bench`: what is measured from the command line.
 
-`bench` alone is `classify`, exercise 1; `bench decode` is exercise 2; `bench --all` is a GPU machine's whole run.
-What is imported belongs to whichever of them was asked for.
+`bench` alone is `classify`, exercise 1; `bench decode` is exercise 2; `bench --all` is a GPU machine's whole run;
+`bench --tables` makes docs/results.md from the committed results. What is imported belongs to whichever was asked for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the benchmarks; 0, or 1 with a sentence on what was wrong."""
     given = list(arguments or [])
+    if "--tables" in given:
+        from helpers.bench.page import main as tables
+
+        return tables(given)
     if "--all" in given:
         from helpers.bench.everything import main as everything
 

@@ -6,7 +6,7 @@ Without a GPU `--quick` runs the same code at small sizes, so that a mistake cos
 is a result.
 
 `python -m helpers bench --all --record DIR` makes the committed results from such a folder: `assets/results/<machine>/`
-and what the notebooks show as recorded.
+what the notebooks show as recorded, and docs/results.md.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def summary(folder: Path) -> str:
 
 
 def _record(folder: Path) -> int:
-    from helpers.bench import record
+    from helpers.bench import page, record
 
     found = load(folder)
     if not found:
@@ -215,6 +215,8 @@ def _record(folder: Path) -> int:
         print(f"Written: {path}")
     if "timeline" in found:
         record.picture(target, found["timeline"]).save(target / "timeline.png")
+    for path in page.write():
+        print(f"Written: {path}")
     return 0
 
 

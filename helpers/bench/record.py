@@ -117,7 +117,7 @@ def _distilgpt2(parts: Parts) -> dict[str, Any]:
         tables.append(_whole(decode["rows_fp16"], "Whole generations, FP16, ms", _FP16))
     for name, make in (("copies", _copies), ("timeline", _timelines), ("steps", _steps), ("tokens", _tokens)):
         if name in parts:
-            tables.append(make(parts[name]))
+            tables.append({**_head(parts[name]), "engine": parts[name]["engine"], **make(parts[name])})
     return {
         "what": "DistilGPT2 at full size, recorded on an NVIDIA GPU; nothing of it is measured by the notebook that "
         "shows it",
