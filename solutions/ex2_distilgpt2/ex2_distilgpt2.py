@@ -1108,7 +1108,7 @@ fp16 = precision.to_fp16(graphs["all logits"], WORK / "gpt2_fp16.onnx")
 engines["fp16"], logs["fp16"] = build("fp16", fp16)
 fp16_step = new_step(preallocated_step, "fp16", copy_last_step)
 equal, of, difference, differing = 0, 0, 0.0, []
-many = data.load_prompts(8 if SLOW else 64)
+many = data.load_prompts(96)[-8 if SLOW else -48 :]  # of the small model's, some differ among these
 for start in range(0, len(many), 16):
     ids, mask = data.encode_prompts(tokenizer, many[start : start + 16])
     prompt = ids.shape[1]
