@@ -43,6 +43,8 @@ T4_MEMORY = 15 << 30
 # Fresh device memory holds poison, so that what was never written does not look like zeros. It is laid block by block
 # where memory is first touched: filling all of an allocation would cost more time than the work that it is for.
 POISON_BLOCK = 64 << 10
+POOLED = 128 << 20  # allocations up to this size are made of pages that were freed before, as far as there are any
+POOL_LIMIT = 512 << 20
 # The record keeps the latest events; indices go on counting. Freed buffers are remembered to name a stale pointer.
 RECORD_LIMIT = 50_000
 FREED_LIMIT = 1_000
@@ -174,15 +176,46 @@ class _Rows:
         return bool((np.maximum(first, 0) <= np.minimum(last, other.rows - 1)).any())
 
 
+class _Pages:
+    """Memory of this machine that device memory stands in for, kept when it is freed and handed out again.
+
+    A GPU's memory is there: allocating it makes the operating system find no page. Fresh pages for each allocation
+    would cost the host more time than a step of a small model, and look like the price of allocating on a device.
+    """
+
+    def __init__(self) -> None:
+        self._spare: dict[int, list[np.ndarray]] = {}
+        self._kept = 0
+
+    def take(self, nbytes: int) -> np.ndarray:
+        size = _pool_size(nbytes)
+        if self._spare.get(size):
+            self._kept -= size
+            return self._spare[size].pop()[:nbytes]
+        return np.frombuffer(mmap.mmap(-1, size), np.uint8)[:nbytes]
+
+    def give(self, data: np.ndarray) -> None:
+        size = _pool_size(len(data))
+        assert isinstance(data.base, np.ndarray)
+        if POISON_BLOCK <= size <= POOLED and self._kept + size <= POOL_LIMIT:
+            self._kept += size
+            self._spare.setdefault(size, []).append(data.base)
+
+
+def _pool_size(nbytes: int) -> int:
+    """Powers of two, so that the growing tensors of a decoding loop fit into what was freed before them."""
+    return 1 << (nbytes - 1).bit_length() if POISON_BLOCK <= nbytes <= POOLED else nbytes
+
+
 class _Allocation:
     """Device memory. `written` maps an offset to (nbytes, dtype name) of what was last copied or computed there."""
 
     __slots__ = ("_data", "_fresh", "address", "freed", "nbytes", "tensor", "written")
 
-    def __init__(self, address: int, nbytes: int) -> None:
+    def __init__(self, address: int, data: np.ndarray) -> None:
         self.address = address
-        self.nbytes = nbytes
-        self._data = np.frombuffer(mmap.mmap(-1, nbytes), np.uint8)
+        self.nbytes = nbytes = len(data)
+        self._data = data
         self._fresh = np.ones(-(-nbytes // POISON_BLOCK), np.bool_)  # blocks that nobody has touched
         self.freed = False
         self.written: dict[int, tuple[int, str]] = {}
@@ -201,9 +234,11 @@ class _Allocation:
             fresh[:] = False
         return rows.of(self._data)
 
-    def free(self) -> None:
+    def free(self) -> np.ndarray:
+        """Forget the memory, and return it."""
         self.freed = True
-        self._data, self._fresh = np.empty(0, np.uint8), np.empty(0, np.bool_)
+        data, self._data, self._fresh = self._data, np.empty(0, np.uint8), np.empty(0, np.bool_)
+        return data
 
     def written_at(self, offset: int) -> str:
         """What is known of the byte at `offset`; "" where nothing is."""
@@ -333,6 +368,7 @@ class Device(Releasing):
         self._next_address = BASE_ADDRESS
         self._bases: list[int] = []
         self._allocations: dict[int, _Allocation] = {}
+        self._pages = _Pages()
         self._host: dict[int, _HostMemory] = {}
         self._streams = {DEFAULT_STREAM: _Stream(DEFAULT_STREAM, 0)}
         self._events: dict[int, _CudaEvent] = {}
@@ -630,7 +666,7 @@ class Device(Releasing):
             address = self._next_address
             self._take(nbytes, "an allocation")
             try:
-                allocation = _Allocation(address, nbytes)
+                allocation = _Allocation(address, self._pages.take(nbytes))
             except (OSError, ValueError, OverflowError) as error:
                 self._used -= nbytes
                 detail = f"this machine cannot give {nbytes:,} bytes ({error})"
@@ -654,7 +690,7 @@ class Device(Releasing):
             event.started_ns = event.enqueued_ns
             self._complete([s.last for s in self._streams.values() if s.last])
             event.finished_ns = time.perf_counter_ns()
-            allocation.free()
+            self._pages.give(allocation.free())
             self._used -= allocation.nbytes
             self._freed.append(address)
             if len(self._freed) > FREED_LIMIT:

@@ -49,3 +49,12 @@ def test_large_memory_holds_poison_too(nbytes: int) -> None:
     device = Device()
     address = device.mem_alloc(nbytes)
     assert device.memcpy_dtoh(address + nbytes - 1, 1, 0, 0, True, 0, True, "") == bytes([POISON])
+
+
+def test_memory_that_is_handed_out_again_holds_poison() -> None:
+    device = Device()
+    for nbytes in (SIZE, SIZE - 7, 2 * SIZE, SIZE):
+        address = device.mem_alloc(nbytes)
+        assert device.memcpy_dtoh(address, nbytes, 0, 0, True, 0, True, "") == bytes([POISON]) * nbytes
+        device.memset(address, b"\x01", nbytes, 0, True)
+        device.mem_free(address)
