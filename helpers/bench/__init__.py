@@ -17,9 +17,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return tables(given)
     if "--all" in given:
-        from helpers.bench.everything import main as everything
+        from helpers.bench.gpu import main as gpu
 
-        return everything(given)
+        return gpu(given)
     if given[:1] == ["decode"]:
         from helpers.bench.decode import main as decode
 

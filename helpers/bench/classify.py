@@ -76,7 +76,7 @@ def _bench(options: argparse.Namespace, seconds: float, stack: ExitStack) -> int
     count = options.texts or (2500 if classifier.size == "small" else 256)
     encoded = data.encode(classifier.tokenizer, data.load_texts(max(count, max(options.batches))), options.tokens)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    candidates, skipped = _candidates(classifier, options, folder, stack)
+    candidates, skipped = make_candidates(classifier, options, folder, stack)
 
     correctness, reference = {}, None
     checked = data.batches(encoded, max(options.batches))
@@ -128,7 +128,7 @@ def _bench(options: argparse.Namespace, seconds: float, stack: ExitStack) -> int
     return 0
 
 
-def _candidates(
+def make_candidates(
     classifier: Any, options: argparse.Namespace, folder: Path, stack: ExitStack
 ) -> tuple[list[Candidate], list[str]]:
     """Everything that this machine can run, PyTorch FP32 first; and a line for whatever it cannot."""

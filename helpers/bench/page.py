@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers.bench.decode_tables import RATIO_TITLE, TAKES_OFF, THEIRS, original, sentences, tables
+from helpers.bench.decode.tables import RATIO_TITLE, TAKES_OFF, THEIRS, original, sentences, tables
 from helpers.files import replacing
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The parts of `python -m helpers bench --all`: what each measures. See `everything.py` for how they are run.
+"""The parts of `python -m helpers bench --all`: what each measures. See `gpu.py` for how they are run.
 
 Correctness stands before times: a part that times something has compared its answers first, and keeps both together.
 FP32 means FP32: TF32 is off, in PyTorch and in ONNX Runtime's CUDA provider.
@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from helpers.benchmark import Candidate, agreement, compare, no_collection
+from helpers.bench.peers import BoundStep, StaticDecoder, on_gpu, resident, where
+from helpers.benchmark import agreement, compare, no_collection
 
 if TYPE_CHECKING:
-    from helpers.bench.everything import Keeper
+    from helpers.bench.gpu import Keeper
 
 TOKENS = 64  # of exercise 1's texts
 ROWS = ("8x32", "8x12", "1x12", "16x12", "8x8", "8x16")  # the widest first: it is what a run that is stopped must have
@@ -61,25 +62,6 @@ def run(part: str, keeper: Keeper) -> None:
 def _pycuda_name(module: Any) -> str:
     version = getattr(module, "VERSION_TEXT", "")
     return f"pycuda {version}" if "site-packages" in (module.__file__ or "") or "simulator" not in version else version
-
-
-def _gpu() -> bool:
-    import torch
-
-    return bool(torch.cuda.is_available())
-
-
-def _where() -> str:
-    import torch
-
-    return f"PyTorch {torch.__version__} on {torch.cuda.get_device_name() if _gpu() else 'CPU'}"
-
-
-def _synchronize() -> None:
-    import torch
-
-    if _gpu():
-        torch.cuda.synchronize()
 
 
 # --- stream: is it right? ---------------------------------------------------------------------------------------------
@@ -220,38 +202,12 @@ def _copies(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
 # --- decode: exercise 2 -----------------------------------------------------------------------------------------------
 
 
-class BoundStep:
-    """ONNX Runtime with its inputs and logits bound to memory of the device: only the last step's logits come back."""
-
-    def __init__(self, path: Path, max_batch: int, max_length: int, vocabulary: int) -> None:
-        import torch
-
-        from helpers.decoding import OrtStep
-
-        self.device = "cuda" if _gpu() else "cpu"
-        self.session = OrtStep(path, threads=torch.get_num_threads()).session
-        self._logits = torch.empty(max_batch * max_length * vocabulary, device=self.device)
-        self._vocabulary = vocabulary
-
-    def __call__(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
-        import torch
-
-        shape = (*input_ids.shape, self._vocabulary)
-        pair = [torch.from_numpy(array).to(self.device) for array in (input_ids, attention_mask)]
-        logits = self._logits[: int(np.prod(shape))].view(shape)
-        binding = self.session.io_binding()
-        for name, tensor in zip(("input_ids", "attention_mask"), pair, strict=True):
-            binding.bind_input(name, self.device, 0, np.int64, list(tensor.shape), tensor.data_ptr())
-        binding.bind_output("logits", self.device, 0, np.float32, list(shape), logits.data_ptr())
-        _synchronize()  # the copies above are PyTorch's stream's, the session has its own
-        self.session.run_with_iobinding(binding)
-        return np.asarray(logits[:, -1].cpu().numpy())
-
-
 def _decode(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
     """Six rows, each path verified and then timed in turn; FP32, then FP16."""
     from helpers import data, models
-    from helpers.bench import decode, decode_paths, decode_rows
+    from helpers.bench import decode
+    from helpers.bench.decode import paths as decode_paths
+    from helpers.bench.decode import rows as decode_rows
 
     generator = models.load_generator("small" if keeper.quick else "full", vocabulary=VOCABULARY)
     rows = decode.parse_rows("2x6,1x6" if keeper.quick else ",".join(ROWS))
@@ -309,7 +265,7 @@ def _more_paths(
     keeper: Keeper, generator: Any, paths: Sequence[Any], rows: Sequence[Any], folder: Path, stack: ExitStack
 ) -> list[Any]:
     """What a GPU needs beside `bench decode`'s paths: bound I/O, and a copy with a pitch without the rest of O1."""
-    from helpers.bench.decode_paths import DecodingPath, api_name
+    from helpers.bench.decode.paths import DecodingPath, api_name
     from helpers.decoding import TensorRTStep, greedy
 
     def path(key: str, label: str, engine: str, step: Any) -> Any:
@@ -337,45 +293,44 @@ def _more_paths(
 
 def _graph_paths(keeper: Keeper, model: Any, length: int, precision: str) -> list[Any]:
     """PyTorch with a cache of fixed size in a CUDA graph; compiled first, too, where that works."""
-    from helpers.bench.decode_paths import DecodingPath
-    from helpers.bench.peers import StaticDecoder
+    from helpers.bench.decode.paths import DecodingPath
 
     found = []
     for key, label, compiled in (
         ("pytorch-graph", "static KV cache, CUDA graph", False),
         ("pytorch-compiled", "static KV cache, torch.compile, CUDA graph", True),
     ):
-        if compiled and not _gpu():
+        if compiled and not on_gpu():
             keeper.skip(f"PyTorch {precision}, {label}", "no GPU")
             continue
         decoder = StaticDecoder(model, length, compiled=compiled)
         try:
-            for rows in (1, 8, 16) if _gpu() else (1,):
+            for rows in (1, 8, 16) if on_gpu() else (1,):
                 decoder(np.ones((rows, 2), np.int64), np.ones((rows, 2), np.int64), length)
         except Exception as error:  # one way that fails must not cost the others
             keeper.skip(f"PyTorch {precision}, {label}", f"{type(error).__name__}: {error}")
             continue
-        found.append(DecodingPath(key, f"PyTorch {precision}, {label}", _where(), decoder))
+        found.append(DecodingPath(key, f"PyTorch {precision}, {label}", where(), decoder))
     return found
 
 
 def _fp16_paths(keeper: Keeper, generator: Any, rows: Sequence[Any], folder: Path, stack: ExitStack) -> list[Any]:
     """FP16 in the graph, and PyTorch's FP16 beside it."""
     from helpers import backend, precision
-    from helpers.bench.decode_paths import DecodingPath, TimedStep, build
+    from helpers.bench.decode.paths import DecodingPath, TimedStep, build
     from helpers.decoding import TensorRTStep, generate, greedy
 
     active = backend.current()
     assert active is not None
     who = active.engine if active.gpu else f"{active.engine}; {precision.STORAGE}"
     found = []
-    if _gpu():
+    if on_gpu():
         half = copy.deepcopy(generator.model).half()
         found.append(
             DecodingPath(
                 "pytorch",
                 "PyTorch FP16 generate, KV cache",
-                _where(),
+                where(),
                 lambda ids, mask, length: generate(half, ids, mask, length),
             )
         )
@@ -442,7 +397,7 @@ def _tokens(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
             for name, graph, settings in ways:
                 plan = engine.build(files[graph], place / f"{graph}.plan", profile).path
                 steps[name] = opened.enter_context(TensorRTStep(plan, **settings))
-            generator.model.to("cuda" if _gpu() else "cpu")
+            generator.model.to("cuda" if on_gpu() else "cpu")
             reference = pytorch_step(generator.model)
             for batch, prompt, padded in ((1, 4, False), (8, 4, False), (8, 12, True), (16, 12, True), (16, 5, True)):
                 if keeper.quick and batch > 8:
@@ -489,7 +444,7 @@ def _tokens(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
 def _timeline(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
     """One generation, batch 8 to 32 tokens, before O1 and after it: intervals, sums, a picture."""
     from helpers import data, engine, export, models, timeline
-    from helpers.bench import record
+    from helpers.bench import recorded
     from helpers.decoding import TensorRTStep, greedy
 
     generator = models.load_generator("small" if keeper.quick else "full", vocabulary=VOCABULARY)
@@ -532,9 +487,9 @@ def _timeline(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
             "intervals": len(line.intervals),
             "source": line.source,
         }
-        line.compact(record.CLOSED_MS).save(keeper.folder / f"timeline_{name}.json")
+        line.compact(recorded.CLOSED_MS).save(keeper.folder / f"timeline_{name}.json")
         keeper.write()
-    record.picture(keeper.folder, keeper.content).save(keeper.folder / "timeline.png")
+    recorded.picture(keeper.folder, keeper.content).save(keeper.folder / "timeline.png")
     keeper.content["headline"] = "; ".join(f"{name}: {line!r}" for name, line in lines.items())
 
 
@@ -551,7 +506,7 @@ def _classify(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
     classifier = models.load_classifier("small" if keeper.quick else "full")
     encoded = data.encode(classifier.tokenizer, data.load_texts(256), tokens)
     options = argparse.Namespace(batches=list(sizes), tokens=tokens)
-    candidates, skipped = classify._candidates(classifier, options, folder, stack)
+    candidates, skipped = classify.make_candidates(classifier, options, folder, stack)
     keeper.content["skipped"] += skipped
     keeper.content |= {"model": classifier.name, "source": classifier.source, "tokens": tokens}
     keeper.content |= {"host_to_host": [], "on_device": [], "correctness": {}}
@@ -571,9 +526,9 @@ def _classify(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
     for size in sizes:
         ids, mask = encoded.input_ids[:size], encoded.attention_mask[:size]
         with ExitStack() as opened:
-            resident = list(_resident(keeper, classifier, ids, mask, folder, opened))
-            right = {label: _agreement(resident[0][2](), read()) for label, _, read in resident}
-            timed = [candidate for _, candidate, _ in resident]
+            there = list(resident(keeper.skip, classifier, ids, mask, folder, opened))
+            right = {label: _agreement(there[0][2](), read()) for label, _, read in there}
+            timed = [candidate for _, candidate, _ in there]
             found = compare(timed, [(ids, mask)], seconds=seconds)
         for item in found:
             keeper.content["on_device"].append({**asdict(item), "correctness": right[item.label]})
@@ -596,256 +551,14 @@ def _agreement(expected: np.ndarray, actual: np.ndarray) -> dict[str, Any]:
     }
 
 
-Resident = tuple[str, Candidate, Callable[[], np.ndarray]]
-
-
-def _resident(
-    keeper: Keeper, classifier: Any, ids: np.ndarray, mask: np.ndarray, folder: Path, stack: ExitStack
-) -> Iterator[Resident]:
-    """Candidates that work on this batch, which lies in the device's memory already, and what reads their logits.
-
-    Their times are of synchronised calls: until the logits are in the device's memory.
-    """
-    import torch
-
-    device = "cuda" if _gpu() else "cpu"
-    pair = tuple(torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in (ids, mask))
-    full = copy.deepcopy(classifier.model).to(device)
-    full.set_attn_implementation("sdpa")
-    half = copy.deepcopy(full).half() if _gpu() else None
-    makers: list[tuple[str, Callable[[], tuple[Callable[[], Any], Any, str]]]] = [
-        ("PyTorch eager, FP32", lambda: _eager(full, pair)),
-    ]
-    if half is not None:
-        makers += [
-            ("PyTorch eager, FP16", lambda: _eager(half, pair)),
-            ("PyTorch FP16 in a CUDA graph", lambda: _graphed(half, pair)),
-            ("PyTorch torch.compile, FP16", lambda: _eager(_compiled(half), pair)),
-            ("PyTorch torch.compile, FP16, in a CUDA graph", lambda: _graphed(_compiled(half), pair)),
-        ]
-    else:
-        keeper.skip("PyTorch FP16, torch.compile, CUDA graphs", "no GPU")
-    fp32, fp16 = folder / "fp32.onnx", folder / "fp16.onnx"
-    makers += [
-        ("ONNX Runtime FP32, plain graph", lambda: _bound(fp32, pair)),
-        ("ONNX Runtime FP16, plain graph", lambda: _bound(fp16, pair)),
-    ]
-    if _gpu():
-        makers += [
-            ("ONNX Runtime FP16, plain graph, CUDA graph", lambda: _bound(fp16, pair, graph=True)),
-            ("ONNX Runtime FP16, attention fused", lambda: _bound(_fused(classifier, folder), pair)),
-            (
-                "ONNX Runtime FP16, attention fused, CUDA graph",
-                lambda: _bound(_fused(classifier, folder), pair, graph=True),
-            ),
-            ("TensorRT's API FP32", lambda: _api(folder, "fp32", pair, stack)),
-            ("TensorRT's API FP16", lambda: _api(folder, "fp16", pair, stack)),
-        ]
-    for label, make in makers:
-        try:
-            call, logits, who = make()
-            call()
-            _synchronize()
-            if not bool(torch.isfinite(_value(logits)).all()):
-                raise ValueError("its logits are not finite")
-        except Exception as error:  # one way that fails must not cost the others
-            keeper.skip(f"{label}, batch {len(ids)}", f"{type(error).__name__}: {error}")
-            continue
-
-        def timed(*_: Any, call: Callable[[], Any] = call) -> None:
-            call()
-            _synchronize()
-
-        def read(logits: Any = logits) -> np.ndarray:
-            return np.asarray(_value(logits).float().cpu().numpy())
-
-        yield label, Candidate(label, timed, who), read
-
-
-def _value(logits: Any) -> Any:
-    return logits() if callable(logits) else logits
-
-
-def _eager(model: Any, pair: Any) -> tuple[Callable[[], Any], Any, str]:
-    import torch
-
-    kept: dict[str, Any] = {}
-
-    def call() -> None:
-        with torch.inference_mode():
-            kept["logits"] = model(input_ids=pair[0], attention_mask=pair[1]).logits
-
-    return call, lambda: kept["logits"], _where()
-
-
-_COMPILED: dict[Any, Any] = {}
-
-
-def _compiled(model: Any) -> Any:
-    """Compiled once; another batch size compiles again by itself."""
-    import torch
-
-    key = model.config.name_or_path, next(model.parameters()).dtype
-    if key not in _COMPILED:
-        torch._dynamo.config.cache_size_limit = 64
-        _COMPILED[key] = torch.compile(model, dynamic=False)
-    return _COMPILED[key]
-
-
-def _graphed(model: Any, pair: Any) -> tuple[Callable[[], Any], Any, str]:
-    """The call captured once; each run replays its kernels. The mask is kept: what it hides may change."""
-    import torch
-
-    with torch.inference_mode():
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(3):
-                model(input_ids=pair[0], attention_mask=pair[1])
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            logits = model(input_ids=pair[0], attention_mask=pair[1]).logits
-    return graph.replay, logits, _where()
-
-
-def _bound(path: Path, pair: Any, *, graph: bool = False) -> tuple[Callable[[], Any], Any, str]:
-    """An ONNX Runtime session bound to the batch's own memory."""
-    import onnxruntime as ort
-    import torch
-
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    providers: list[Any] = ["CPUExecutionProvider"]
-    device = "cpu"
-    if _gpu():
-        device = "cuda"
-        providers = [("CUDAExecutionProvider", {"use_tf32": "0", "enable_cuda_graph": "1" if graph else "0"})]
-    session = ort.InferenceSession(str(path), options, providers=providers)
-    half = "float16" in session.get_outputs()[0].type
-    rows = pair[0].shape[0]
-    logits = torch.empty(
-        (rows, session.get_outputs()[0].shape[1]), dtype=torch.float16 if half else torch.float32, device=device
-    )
-    binding = session.io_binding()
-    kinds = {item.name: np.int32 if "int32" in item.type else np.int64 for item in session.get_inputs()}
-    kept = []
-    for name, tensor in zip(("input_ids", "attention_mask"), pair, strict=True):
-        value = tensor.to(torch.int32) if kinds[name] is np.int32 else tensor
-        kept.append(value)
-        binding.bind_input(name, device, 0, kinds[name], list(value.shape), value.data_ptr())
-    element = np.float16 if half else np.float32
-    binding.bind_output("logits", device, 0, element, list(logits.shape), logits.data_ptr())
-    _synchronize()
-    run = ort.RunOptions()
-    who = f"ONNX Runtime {ort.__version__}, {session.get_providers()[0]}"
-
-    def call(kept: Any = kept) -> None:
-        session.run_with_iobinding(binding, run)
-
-    for _ in range(3):  # a CUDA graph is captured on the way
-        call()
-    return call, logits, who
-
-
-def _fused(classifier: Any, folder: Path) -> Path:
-    """Attention fused by ONNX Runtime's offline optimizer, with a length a row: for padding on the right only."""
-    import onnx
-    import torch
-    from onnxruntime.transformers.fusion_options import FusionOptions
-    from onnxruntime.transformers.optimizer import optimize_model
-
-    target = folder / "fused.onnx"
-    if target.is_file():
-        return target
-    if (folder / "fused.failed").is_file():
-        raise ValueError((folder / "fused.failed").read_text())
-
-    class Logits(torch.nn.Module):
-        def __init__(self, model: Any) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
-
-    try:
-        model = copy.deepcopy(classifier.model).cpu().eval()  # its attention is eager: what the optimizer knows
-        example = (torch.ones((2, 16), dtype=torch.int64), torch.ones((2, 16), dtype=torch.int64))
-        axes = {0: "batch", 1: "sequence"}
-        with torch.no_grad():
-            torch.onnx.export(
-                Logits(model),
-                example,
-                str(folder / "eager.onnx"),
-                input_names=["input_ids", "attention_mask"],
-                output_names=["logits"],
-                dynamic_axes={"input_ids": axes, "attention_mask": axes, "logits": {0: "batch"}},
-                opset_version=17,
-                dynamo=False,
-            )
-        config = classifier.model.config
-        optimized = optimize_model(
-            str(folder / "eager.onnx"),
-            model_type="bert",
-            num_heads=config.n_heads,
-            hidden_size=config.dim,
-            optimization_options=FusionOptions("bert"),
-            opt_level=1,
-            use_gpu=False,
-        )
-        fused = sum(node.op_type == "Attention" for node in optimized.model.graph.node)
-        if fused != config.n_layers:
-            raise ValueError(f"{fused} of {config.n_layers} attentions were fused")
-        for node in optimized.model.graph.node:
-            if node.op_type == "EmbedLayerNormalization" and len(node.input) > 8:
-                node.input[8] = ""  # positions are counted by the operator itself
-        optimized.prune_graph()
-        optimized.convert_float_to_float16(keep_io_types=False)
-        onnx.save(optimized.model, str(target))
-    except Exception as error:
-        (folder / "fused.failed").write_text(f"{type(error).__name__}: {error}")
-        raise
-    return target
-
-
-def _api(folder: Path, name: str, pair: Any, stack: ExitStack) -> tuple[Callable[[], Any], Any, str]:
-    """TensorRT's API on the batch's own memory: the context gets PyTorch's addresses."""
-    import pycuda.driver as cuda
-    import torch
-
-    from helpers import backend, engine
-
-    loaded = engine.load(folder / engine.plan_name(name))
-    context = loaded.create_execution_context()
-    stream = cuda.Stream()
-    half = "fp16" in name
-    for key, tensor in zip(("input_ids", "attention_mask"), pair, strict=True):
-        context.set_input_shape(key, tuple(tensor.shape))
-        context.set_tensor_address(key, tensor.data_ptr())
-    shape = tuple(context.get_tensor_shape("logits"))
-    logits = torch.empty(shape, dtype=torch.float16 if half else torch.float32, device="cuda")
-    context.set_tensor_address("logits", logits.data_ptr())
-    _synchronize()
-    active = backend.current()
-    stack.callback(lambda: (context, loaded))
-
-    def call() -> None:
-        if not context.execute_async_v3(stream.handle):
-            raise RuntimeError("not enqueued")
-        stream.synchronize()
-
-    return call, logits, active.engine if active else ""
-
-
 # --- steps, placement -------------------------------------------------------------------------------------------------
 
 
 def _steps(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
     """Time of one step over its length, with and without a cache, and the fits; batch 1 and 8."""
     from helpers import export, models
-    from helpers.bench import decode_rows
-    from helpers.bench.decode_paths import Row, build
+    from helpers.bench.decode.paths import Row, build
+    from helpers.bench.decode.rows import measure_lengths
 
     generator = models.load_generator("small" if keeper.quick else "full", vocabulary=VOCABULARY)
     lengths = (4, 8, 12, 16) if keeper.quick else (8, 16, 32, 64, 128, 256, 512, 1000)
@@ -853,9 +566,9 @@ def _steps(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
     keeper.content |= {"model": generator.name, "batches": {}}
     for batch in (1, 2) if keeper.quick else (1, 8):
         plan = build(onnx, folder / f"steps_{batch}.plan", [Row(max(2, batch), max(lengths))])
-        generator.model.to("cuda" if _gpu() else "cpu")
+        generator.model.to("cuda" if on_gpu() else "cpu")
         with no_collection():
-            found = decode_rows.measure_lengths(
+            found = measure_lengths(
                 generator.model, lengths, plan, batch=batch, seconds=keeper.seconds * (0.1 if keeper.quick else 8)
             )
         keeper.content["batches"][str(batch)] = found

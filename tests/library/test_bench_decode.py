@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from helpers import bench, data
-from helpers.bench import decode, decode_paths, decode_rows, decode_tables
-from helpers.bench.decode_paths import DecodingPath, Row
+from helpers.bench import decode
+from helpers.bench.decode import paths as decode_paths
+from helpers.bench.decode import rows as decode_rows
+from helpers.bench.decode import tables as decode_tables
+from helpers.bench.decode.paths import DecodingPath, Row
 from helpers.benchmark import BenchmarkError
 from helpers.decoding import copied_bytes, generate, greedy, pytorch_step
 

@@ -192,7 +192,7 @@ def summary(folder: Path) -> str:
 
 
 def _record(folder: Path) -> int:
-    from helpers.bench import page, record
+    from helpers.bench import page, recorded
 
     found = load(folder)
     if not found:
@@ -210,11 +210,11 @@ def _record(folder: Path) -> int:
             shutil.copyfile(path, target / path.name)
     for path in folder.glob("ort_gpu*.*"):  # what `helpers.ort` shows where there is no GPU
         shutil.copyfile(path, RECORDED / path.name)
-    for path, content in record.files(found, RECORDED).items():
+    for path, content in recorded.files(found, RECORDED).items():
         write(path, content)
         print(f"Written: {path}")
     if "timeline" in found:
-        record.picture(target, found["timeline"]).save(target / "timeline.png")
+        recorded.picture(target, found["timeline"]).save(target / "timeline.png")
     for path in page.write():
         print(f"Written: {path}")
     return 0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas
 
 THEIRS = "GTX 1060"
-RECORDED = Path(__file__).resolve().parent.parent.parent / "assets" / "recorded" / "distilgpt2_gtx1060.json"
+RECORDED = Path(__file__).resolve().parents[3] / "assets" / "recorded" / "distilgpt2_gtx1060.json"
 _SIMULATED = (
     "The device is simulated: its copies and allocations are the host's own memory at work. Bytes and tokens carry "
     "over to a GPU, the time that they save does not."

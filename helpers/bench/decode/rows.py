@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from helpers.bench.decode_paths import TENSORRT, DecodingPath, Row, api_name
+from helpers.bench.decode.paths import TENSORRT, DecodingPath, Row, api_name
 from helpers.benchmark import fit_steps, in_turn, no_collection, percentile
 from helpers.decoding import Step, TensorRTStep, copied_bytes, generate, greedy, pytorch_step, teacher_forced
 

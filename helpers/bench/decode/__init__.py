@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any
 
 from helpers.bench import explained
-from helpers.bench.decode_paths import LAST_STEP_ONNX, PATHS, TENSORRT, USUAL_PATHS, Row, api_name, build, make_paths
-from helpers.bench.decode_rows import measure_lengths, measure_row
-from helpers.bench.decode_tables import report
+from helpers.bench.decode.paths import LAST_STEP_ONNX, PATHS, TENSORRT, USUAL_PATHS, Row, api_name, build, make_paths
+from helpers.bench.decode.rows import measure_lengths, measure_row
+from helpers.bench.decode.tables import report
 from helpers.benchmark import BenchmarkError, fit_steps
 from helpers.files import replacing
 

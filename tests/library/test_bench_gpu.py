@@ -8,42 +8,43 @@ import numpy as np
 import pytest
 
 from helpers import data, models
-from helpers.bench import decode_tables, everything, record
+from helpers.bench import gpu, recorded
+from helpers.bench.decode import tables as decode_tables
 from helpers.bench.peers import StaticDecoder
 from helpers.decoding import greedy, pytorch_step
 
-RESULTS = everything.ROOT / "assets" / "results" / "nvidia-h200"
+RESULTS = gpu.ROOT / "assets" / "results" / "nvidia-h200"
 
 
 def test_without_a_gpu_it_says_what_to_do(tmp_path, capsys):
-    assert everything.main(["--all", "--out", str(tmp_path / "out")]) == 1
+    assert gpu.main(["--all", "--out", str(tmp_path / "out")]) == 1
     assert "Expected a machine with a GPU; --quick tries the code" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        everything.main(["--all"])
+        gpu.main(["--all"])
     with pytest.raises(SystemExit):
-        everything.main(["--all", "--out", str(tmp_path), "--parts", "nonsense"])
+        gpu.main(["--all", "--out", str(tmp_path), "--parts", "nonsense"])
 
 
 def test_a_quick_part_writes_what_it_found_and_is_no_result(tmp_path, capsys):
-    assert everything.main(["--all", "--quick", "--part", "copies", "--out", str(tmp_path)]) == 0
-    found = everything.load(tmp_path)["copies"]
+    assert gpu.main(["--all", "--quick", "--part", "copies", "--out", str(tmp_path)]) == 0
+    found = gpu.load(tmp_path)["copies"]
     assert found["finished"] and "--quick" in found["command"] and found["simulated"] is True
     assert {entry["memory"] for entry in found["copies"]} == {"pinned", "pageable"}
     last = {entry["bytes"] for entry in found["copies"] if entry["copy"].startswith("last step")}
     assert last == {8 * 1000 * 4}  # rows, pitch or packed: the same bytes
-    assert "copies: whole; 0 skipped" in everything.summary(tmp_path)
-    assert everything.main(["--all", "--record", str(tmp_path)]) == 1
+    assert "copies: whole; 0 skipped" in gpu.summary(tmp_path)
+    assert gpu.main(["--all", "--record", str(tmp_path)]) == 1
     assert "--quick run, which is no result" in capsys.readouterr().err
-    assert everything.main(["--all", "--record", str(tmp_path / "nowhere")]) == 1
+    assert gpu.main(["--all", "--record", str(tmp_path / "nowhere")]) == 1
 
 
 def test_what_is_skipped_is_named_once(tmp_path):
-    keeper = everything.Keeper(tmp_path / "copies.json", "copies", 1.0, True)
+    keeper = gpu.Keeper(tmp_path / "copies.json", "copies", 1.0, True)
     for _ in range(2):
         keeper.skip("PyTorch FP16", RuntimeError("no GPU\nand more"))
     keeper.write()
-    assert everything.load(tmp_path)["copies"]["skipped"] == ["PyTorch FP16: no GPU"]
-    assert "NOT FINISHED; 1 skipped" in everything.summary(tmp_path)
+    assert gpu.load(tmp_path)["copies"]["skipped"] == ["PyTorch FP16: no GPU"]
+    assert "NOT FINISHED; 1 skipped" in gpu.summary(tmp_path)
 
 
 @pytest.mark.parametrize(("rows", "prompt", "length"), [(1, 4, 12), (3, 7, 16), (8, 4, 5), (2, 4, 4)])
@@ -61,17 +62,17 @@ def test_a_cache_of_fixed_size_gives_the_same_tokens(generator, rows, prompt, le
 
 def test_what_is_recorded_is_made_from_the_results():
     """`python -m helpers bench --all --record DIR` with these results changes nothing."""
-    parts = everything.load(RESULTS)
-    assert set(parts) == set(everything.PARTS)
-    made = record.files(parts, everything.RECORDED)
+    parts = gpu.load(RESULTS)
+    assert set(parts) == set(gpu.PARTS)
+    made = recorded.files(parts, gpu.RECORDED)
     assert {path.name for path in made} == {"distilbert_gpus.json", "distilgpt2_gpus.json"}
     for path, content in made.items():
         assert json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(content)), path.name
 
 
 def test_the_results_name_their_engines_and_their_circumstances():
-    found = everything.load(RESULTS)
-    assert set(found) == set(everything.PARTS)
+    found = gpu.load(RESULTS)
+    assert set(found) == set(gpu.PARTS)
     for name, content in found.items():
         assert content["finished"], name
         assert content["command"].startswith("python -m helpers bench --all"), name
@@ -82,8 +83,8 @@ def test_the_results_name_their_engines_and_their_circumstances():
 
 def test_every_recorded_saving_has_one_sign_and_one_definition():
     """Positive is time taken off the baseline's; O1 copies the last step row by row in each table."""
-    recorded = json.loads((everything.RECORDED / "distilgpt2_gpus.json").read_text(encoding="utf-8"))
-    tables = {run["title"]: run for run in recorded["runs"]}
+    content = json.loads((gpu.RECORDED / "distilgpt2_gpus.json").read_text(encoding="utf-8"))
+    tables = {run["title"]: run for run in content["runs"]}
 
     def column(run, name):
         at = run["columns"].index(name)

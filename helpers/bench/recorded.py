@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from helpers.bench.decode_tables import CHANGES, CHANGES_TITLE, TAKES_OFF, takes_off
+from helpers.bench.decode.tables import CHANGES, CHANGES_TITLE, TAKES_OFF, takes_off
 from helpers.benchmark import fit_steps
 
 Parts = Mapping[str, Mapping[str, Any]]
@@ -35,7 +35,7 @@ def files(parts: Parts, recorded: Path) -> dict[Path, dict[str, Any]]:
     """Files to write, with their content.
 
     Args:
-        parts: what `everything.load` read.
+        parts: what `gpu.load` read.
         recorded: the folder `assets/recorded`, whose figures of other GPUs are kept.
     """
     found = {}
