@@ -1,6 +1,5 @@
 # check: ex2/export
 # expect: full
-# whole: yes
 # why: the slice lies before the last product
 def export_decoder(model, path, last_step=False):
     """Write the GPT-2 `model` to the ONNX file `path`: input_ids, attention_mask -> logits, both axes dynamic."""

@@ -1,6 +1,5 @@
 # check: ex2/kernel_only
 # expect: full
-# whole: yes
 # why: two events for all repeats, Python's median
 def kernel_only(enqueue, stream, repeats=20):
     import statistics

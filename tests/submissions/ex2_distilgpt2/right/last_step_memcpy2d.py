@@ -1,7 +1,6 @@
 # check: ex2/last_step
 # expect: full
 # keys: 20
-# whole: yes
 # why: one copy with a pitch
 def copy_last_step(host, device, shape, stream):
     rows, tokens, vocabulary = shape

@@ -1,7 +1,6 @@
 # check: ex2/timeline
 # expect: full
 # keys: 20
-# whole: yes
 # why: pandas, with a running maximum
 def read_timeline(events):
     frame = pd.DataFrame(events)

@@ -1,7 +1,6 @@
 # check: ex2/bytes
 # expect: partly
 # line: there is one step for each new token
-# whole: yes
 # why: as many steps as the final length has tokens
 def copied_bytes(batch, prompt, length, vocabulary, last_step):
     """Bytes of FP32 logits copied to the host by a generation from `prompt` to `length` tokens."""

@@ -1,7 +1,6 @@
 # check: ex2/export
 # expect: partly
 # line: a row that is padded on the left
-# whole: yes
 # why: the model counts positions itself, padding included
 def export_decoder(model, path, last_step=False):
     """Write the GPT-2 `model` to the ONNX file `path`: input_ids, attention_mask -> logits, both axes dynamic."""

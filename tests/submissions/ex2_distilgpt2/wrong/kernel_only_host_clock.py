@@ -1,7 +1,6 @@
 # check: ex2/kernel_only
 # expect: partly
 # line: each of the last executions
-# whole: yes
 # why: the host's clock around the call
 def kernel_only(enqueue, stream, repeats=20):
     for _ in range(3):

@@ -1,6 +1,7 @@
 # check: ex2/kernel_only
 # expect: partly
 # line: it is the median
+# line: the figure is one of milliseconds
 # why: events are recorded, and the host's clock is returned
 def kernel_only(enqueue, stream, repeats=20):
     """Median milliseconds of one execution, between two CUDA events."""

@@ -1,7 +1,6 @@
 # check: ex2/preallocate
 # expect: partly
 # line: a step allocates nothing
-# whole: yes
 # why: device memory is made anew in each step
 def preallocated_step(context, stream, copy_logits):
     """A step on memory that is allocated once, here, for the profile's largest shape."""

@@ -1,7 +1,6 @@
 # check: ex2/profile
 # expect: partly
 # line: every step up to the last is served
-# whole: yes
 # why: all three shapes have the prompt's length
 def add_decode_profile(builder, config, network, rows, prompt, length):
     """Add a profile that covers whole generations; return its index. ValueError if it is refused."""

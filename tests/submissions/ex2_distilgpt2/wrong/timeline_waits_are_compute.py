@@ -2,7 +2,6 @@
 # expect: partly
 # line: what the host does
 # points: 2.25
-# whole: yes
 # why: a wait is added to the computing
 def read_timeline(events):
     """h2d_ms, compute_ms, d2h_ms, idle_ms and span_ms of the device's lane."""
