@@ -292,7 +292,7 @@ class TensorRTStep:
             self._cuda.memcpy_dtoh_async(logits, self._device[self._output], self.stream)
             return logits if len(shape) == 2 else logits[:, -1]
         logits = self._host[self._output][: shape[0] * shape[2]].reshape(shape[0], shape[2])
-        self._copy_last(logits, shape)
+        enqueue_last_step(self._copy, logits, int(self._device[self._output]), shape, self.stream)
         return logits
 
     def enqueue(self) -> None:
@@ -302,24 +302,33 @@ class TensorRTStep:
         if not self.context.execute_async_v3(self.stream.handle):
             raise engines.EngineError("TensorRT did not enqueue the execution; its log above says why")
 
-    def _copy_last(self, logits: np.ndarray, shape: tuple[int, ...]) -> None:
-        """The last step of each row: rows lie `t * V` elements apart on the device, so they are not contiguous."""
-        rows, length, vocabulary = shape
-        width = vocabulary * logits.itemsize
-        base = int(self._device[self._output])
-        if self._copy == "rows":
-            for row in range(rows):
-                last = base + (row * length + length - 1) * width
-                self._cuda.memcpy_dtoh_async(logits[row], last, self.stream)
-            return
-        copy = self._cuda.Memcpy2D()
-        copy.set_src_device(base)
-        copy.src_x_in_bytes = (length - 1) * width
-        copy.src_pitch = length * width
-        copy.set_dst_host(logits)
-        copy.dst_pitch = copy.width_in_bytes = width
-        copy.height = rows
-        copy(self.stream)
+
+def enqueue_last_step(way: str, host: np.ndarray, device: int, shape: tuple[int, ...], stream: Any) -> None:
+    """Enqueue the copy of the last step's logits, which lie `t * V` elements apart on the device.
+
+    Args:
+        way: "rows", a copy for each row at its offset; "2d", one copy with a pitch.
+        host: `[B, V]`, contiguous; its dtype is the logits'.
+        device: address of the logits `[B, t, V]`, in bytes.
+        shape: `(B, t, V)`.
+        stream: pycuda's.
+    """
+    import pycuda.driver as cuda
+
+    rows, length, vocabulary = shape
+    width = vocabulary * host.itemsize
+    if way == "rows":
+        for row in range(rows):
+            cuda.memcpy_dtoh_async(host[row], device + (row * length + length - 1) * width, stream)
+        return
+    copy = cuda.Memcpy2D()
+    copy.set_src_device(device)
+    copy.src_x_in_bytes = (length - 1) * width
+    copy.src_pitch = length * width
+    copy.set_dst_host(host)
+    copy.dst_pitch = copy.width_in_bytes = width
+    copy.height = rows
+    copy(stream)
 
 
 # --- are the tokens the same? -----------------------------------------------------------------------------------------
@@ -379,6 +388,23 @@ def teacher_forced(step: Step, tokens: np.ndarray, attention_mask: np.ndarray, p
     return np.stack([np.asarray(step(tokens[:, :end], mask[:, :end]), np.float32) for end in range(prompt, length)])
 
 
+def divergences(expected: np.ndarray, actual: np.ndarray, logits: np.ndarray, prompt: int) -> tuple[Divergence, ...]:
+    """The first token that differs, in each row that has one.
+
+    Args:
+        expected, actual: int64 `[B, length]`, the prompt's tokens in front.
+        logits: the reference's under `expected`, float `[steps, B, V]`.
+    """
+    same = expected[:, prompt:] == actual[:, prompt:]
+    found = []
+    for row in np.flatnonzero(~same.all(1)):
+        at = int(np.argmin(same[row]))
+        second, first = np.sort(logits[at, row])[-2:]
+        tokens = int(expected[row, prompt + at]), int(actual[row, prompt + at])
+        found.append(Divergence(int(row), prompt + at, *tokens, float(first - second)))
+    return tuple(found)
+
+
 def verify(step: Step, reference: Step, input_ids: Any, attention_mask: Any, length: int) -> TokenAgreement:
     """Decode the same prompts with both, compare token by token, and compare logits under the reference's tokens."""
     ids, mask = _prompt(input_ids, attention_mask)
@@ -386,17 +412,8 @@ def verify(step: Step, reference: Step, input_ids: Any, attention_mask: Any, len
     expected, actual = (greedy(each, ids, mask, length) for each in (reference, step))
     wanted, given = (teacher_forced(each, expected, mask, prompt) for each in (reference, step))
     same = expected[:, prompt:] == actual[:, prompt:]
-    divergences = []
-    for row in np.flatnonzero(~same.all(1)):
-        at = int(np.argmin(same[row]))
-        second, first = np.sort(wanted[at, row])[-2:]
-        position = prompt + at
-        divergences.append(
-            Divergence(
-                int(row), position, int(expected[row, position]), int(actual[row, position]), float(first - second)
-            )
-        )
-    return TokenAgreement(same.size, int(same.sum()), tuple(divergences), float(np.abs(wanted - given).max(initial=0)))
+    found = divergences(expected, actual, wanted, prompt)
+    return TokenAgreement(same.size, int(same.sum()), found, float(np.abs(wanted - given).max(initial=0)))
 
 
 # --- what a generation costs, on paper --------------------------------------------------------------------------------

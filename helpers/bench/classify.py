@@ -49,7 +49,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Time PyTorch, ONNX Runtime and TensorRT (or the simulator) on the texts of exercise 1, in turn, "
         "and compare their answers. MODEL=full takes the full-size model.",
         epilog="`bench decode` does it for exercise 2's generation of text; `bench --all --out DIR` is a GPU machine's "
-        "whole run. Each has its own --help.",
+        "whole run; `bench --tables` writes docs/results.md from the committed results. Each has its own --help.",
     )
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCH_SIZES), metavar="N", help="batch sizes")
     parser.add_argument("--tokens", type=int, default=64, metavar="N", help="tokens a text (default 64)")

@@ -124,31 +124,22 @@ def _copies(keeper: Keeper, folder: Path, stack: ExitStack) -> None:
     """All logits `[8, 32, V]` against the last step's `[8, V]`, pinned and pageable; and what allocating costs."""
     import pycuda.driver as cuda
 
+    from helpers.decoding import enqueue_last_step
+
     batch, length, vocabulary = (8, 32, 1000) if keeper.quick else (8, 32, VOCABULARY)
     repeats = 5 if keeper.quick else 100
     logits = np.random.default_rng(0).standard_normal((batch, length, vocabulary), np.float32)
     device, stream = cuda.to_device(logits), cuda.Stream()
-    width = vocabulary * 4
     last = np.ascontiguousarray(logits[:, -1])
     packed = cuda.to_device(last)
 
-    def rows(host: np.ndarray) -> None:
-        for row in range(batch):
-            cuda.memcpy_dtoh_async(host[row], int(device) + (row * length + length - 1) * width, stream)
-
-    def pitched(host: np.ndarray) -> None:
-        move = cuda.Memcpy2D()
-        move.set_src_device(int(device))
-        move.src_x_in_bytes, move.src_pitch = (length - 1) * width, length * width
-        move.set_dst_host(host)
-        move.dst_pitch = move.width_in_bytes = width
-        move.height = batch
-        move(stream)
+    def last_step(way: str) -> Callable[[np.ndarray], None]:
+        return lambda host: enqueue_last_step(way, host, int(device), logits.shape, stream)
 
     ways: dict[str, tuple[Callable[[np.ndarray], None], np.ndarray]] = {
         "all logits": (lambda host: cuda.memcpy_dtoh_async(host, device, stream), logits),
-        "last step, B copies at offsets": (rows, last),
-        "last step, one Memcpy2D": (pitched, last),
+        "last step, B copies at offsets": (last_step("rows"), last),
+        "last step, one Memcpy2D": (last_step("2d"), last),
         "last step, one copy of [B, V]": (lambda host: cuda.memcpy_dtoh_async(host, packed, stream), last),
     }
     found = []

@@ -14,7 +14,16 @@ import numpy as np
 
 from helpers.bench.decode.paths import TENSORRT, DecodingPath, Row, api_name
 from helpers.benchmark import fit_steps, in_turn, no_collection, percentile
-from helpers.decoding import Step, TensorRTStep, copied_bytes, generate, greedy, pytorch_step, teacher_forced
+from helpers.decoding import (
+    Step,
+    TensorRTStep,
+    copied_bytes,
+    divergences,
+    generate,
+    greedy,
+    pytorch_step,
+    teacher_forced,
+)
 
 # name -> (slower, faster): how many times faster, as the median over rounds of the ratio within a round
 RATIOS = {
@@ -142,12 +151,8 @@ def _verified(path: DecodingPath, expected: np.ndarray, logits: np.ndarray, mask
         given = np.stack(seen) if same.all() else teacher_forced(path.step, expected, mask, prompt)
         result["max_abs_diff"] = float(np.abs(given - logits).max())
     if not same.all():
-        result["divergences"] = []
-        for row in np.flatnonzero(~same.all(1)):
-            at = int(np.argmin(same[row]))
-            second, best = np.sort(logits[at, row])[-2:]
-            one = {"row": int(row), "position": prompt + at, "margin": float(best - second)}
-            result["divergences"].append(one)
+        found = divergences(expected, tokens, logits, prompt)
+        result["divergences"] = [dataclasses.asdict(one) for one in found]
     if path.key in TENSORRT:
         wanted = copied_bytes(len(mask), prompt, length, logits.shape[-1], TENSORRT[path.key].last_step)
         result["bytes"] = {"logits_expected": wanted, **(copied or {})}
