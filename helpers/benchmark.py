@@ -161,8 +161,9 @@ class Fit:
 
     @property
     def confused(self) -> bool:
-        """Whether a quadratic term stands alone, the linear one held at 0, where a straight line would do as well."""
-        return self.errors[1] is None and self.c > 0 and not self.determined[2]
+        """Whether of the linear and the quadratic term one is held at 0, and would do as well as the other."""
+        held = self.errors[1] is None, self.errors[2] is None
+        return held[0] != held[1] and not any(self.determined[1:])
 
     @property
     def sentence(self) -> str:
@@ -184,7 +185,7 @@ class Fit:
             f"a + b L + c L^2 from {min(self.lengths):g} to {longest:g} tokens: {'; '.join(parts)}; R2 {self.r2:.4f}."
         )
         if self.confused:
-            text += " Linear and quadratic cannot be told apart here: a straight line fits as well, within chance."
+            text += " Linear and quadratic cannot be told apart here: one fits as well as the other, within chance."
         if self.determined[2] and longest < self.crossing < float("inf"):
             text += f" The quadratic term would reach the linear one at {self.crossing:,.0f} tokens."
         return text

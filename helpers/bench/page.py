@@ -208,7 +208,7 @@ def _cpu(content: Mapping[str, Any], plots: dict[str, Plot]) -> Iterator[str]:
     ran = f"{content['machine']}, {content['runs']}"
     yield f"`{content['command']}`, {content['cores']} cores, {content['torch_threads']} threads of PyTorch. {ran}.\n"
     found = tables(content)
-    for title in (RATIO_TITLE, *(title for title in found if title != RATIO_TITLE)):
+    for title in sorted(found, key=lambda title: title != RATIO_TITLE):  # the ratios first
         frame = found[title]
         if "path" in frame.columns and "p95" in frame.columns:
             continue  # every path with its percentiles: for the JSON
@@ -243,7 +243,7 @@ def _numbers(values: Sequence[float | None]) -> list[str]:
         most = 0
     else:
         largest = max(map(abs, known))
-        most = 2 if largest >= 10 else 3 if largest >= 2 else 4
+        most = 2 if largest >= 10 else 3 if largest > 1.01 else 4
     places = max((len(f"{value:.{most}f}".rstrip("0").partition(".")[2]) for value in known), default=0)
     return ["-" if value is None else f"{value:,.{places}f}" for value in values]
 
