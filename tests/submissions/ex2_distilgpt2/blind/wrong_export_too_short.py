@@ -1,0 +1,28 @@
+# check: ex2/export
+# expect: wrong
+# line: the graph computes what PyTorch computes, also for shapes other than the example's
+# why: the sequence's Dim ends at 32, and the positions are cut from a table of 32 in the graph, so 64 tokens do not work.
+def export_decoder(model, path, last_step=False):
+    """Write the GPT-2 `model` to the ONNX file `path`: input_ids, attention_mask -> logits, both axes dynamic."""
+
+    class Wrapper(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids, attention_mask):
+            positions = (attention_mask.cumsum(-1) - 1).clamp(min=0, max=31)
+            logits = self.model(
+                input_ids=input_ids, attention_mask=attention_mask, position_ids=positions, use_cache=False,
+                logits_to_keep=1 if last_step else 0,
+            ).logits  # fmt: skip
+            return logits[:, -1] if last_step else logits
+
+    batch, sequence = torch.export.Dim("batch", max=16), torch.export.Dim("sequence", max=32)
+    example = torch.ones(2, 8, dtype=torch.int64, device=model.device)
+    torch.onnx.export(
+        Wrapper().eval(), (example, example.clone()), str(path),
+        input_names=["input_ids", "attention_mask"], output_names=["logits"],
+        dynamic_shapes=({0: batch, 1: sequence}, {0: batch, 1: sequence}),
+        opset_version=20, dynamo=True, external_data=False,
+    )  # fmt: skip

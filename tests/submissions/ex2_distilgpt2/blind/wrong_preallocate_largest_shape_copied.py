@@ -1,0 +1,31 @@
+# check: ex2/preallocate
+# expect: wrong
+# line: logits [batch, vocabulary] of the last position are right, for steps that grow and for another batch
+# why: hands the largest logits' shape to copy_logits instead of the context's current one: copies the whole buffer, and the view's last position is not this step's.
+def preallocated_step(context, stream, copy_logits):
+    """A step on memory that is allocated once, here, for the profile's largest shape."""
+    engine = context.engine
+    rows, tokens = engine.get_tensor_profile_shape("input_ids", 0)[2]
+    for name in INPUTS:
+        context.set_input_shape(name, (rows, tokens))
+    shape = tuple(context.get_tensor_shape("logits"))
+    host = cuda.pagelocked_empty(trt.volume(shape), trt.nptype(engine.get_tensor_dtype("logits")))
+    pinned = {name: cuda.pagelocked_empty(rows * tokens, np.int64) for name in INPUTS}
+    device = {name: cuda.mem_alloc(8 * rows * tokens) for name in INPUTS}
+    device["logits"] = cuda.mem_alloc(host.nbytes)
+    for name, allocation in device.items():
+        context.set_tensor_address(name, int(allocation))
+
+    def step(input_ids, attention_mask):
+        for name, array in zip(INPUTS, (input_ids, attention_mask), strict=True):
+            if not context.set_input_shape(name, array.shape):
+                raise ValueError(f"{name}: {array.shape} lies outside the profile")
+            pinned[name][: array.size] = array.ravel()
+            cuda.memcpy_htod_async(device[name], pinned[name][: array.size], stream)
+        if not context.execute_async_v3(stream.handle):
+            raise RuntimeError("the execution was refused")
+        last = copy_logits(host, device["logits"], shape, stream)
+        stream.synchronize()
+        return last[: len(input_ids)].astype(np.float32)
+
+    return step

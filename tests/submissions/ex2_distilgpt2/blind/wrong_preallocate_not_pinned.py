@@ -1,0 +1,30 @@
+# check: ex2/preallocate
+# expect: wrong
+# line: exactly the bytes of the step's ids and mask go to the device, asynchronously from pinned memory
+# why: the host's arrays are ordinary numpy arrays, not pinned; on a GPU the copies are then staged and not asynchronous.
+def preallocated_step(context, stream, copy_logits):
+    """A step on memory that is allocated once, here, for the profile's largest shape."""
+    engine = context.engine
+    rows, tokens = engine.get_tensor_profile_shape("input_ids", 0)[2]
+    for name in INPUTS:
+        context.set_input_shape(name, (rows, tokens))
+    host = np.empty(
+        trt.volume(context.get_tensor_shape("logits")), trt.nptype(engine.get_tensor_dtype("logits"))
+    )
+    device = {name: cuda.mem_alloc(8 * rows * tokens) for name in INPUTS}
+    device["logits"] = cuda.mem_alloc(host.nbytes)
+    for name, allocation in device.items():
+        context.set_tensor_address(name, int(allocation))
+
+    def step(input_ids, attention_mask):
+        for name, array in zip(INPUTS, (input_ids, attention_mask), strict=True):
+            if not context.set_input_shape(name, array.shape):
+                raise ValueError(f"{name}: {array.shape} lies outside the profile")
+            cuda.memcpy_htod_async(device[name], np.ascontiguousarray(array), stream)
+        if not context.execute_async_v3(stream.handle):
+            raise RuntimeError("the execution was refused")
+        last = copy_logits(host, device["logits"], tuple(context.get_tensor_shape("logits")), stream)
+        stream.synchronize()
+        return last.astype(np.float32)
+
+    return step

@@ -1,0 +1,33 @@
+# check: ex2/preallocate
+# expect: wrong
+# line: logits [batch, vocabulary] of the last position are right, for steps that grow and for another batch
+# why: writes the tokens into a corner of a two-dimensional buffer of the largest shape; the rows then lie `tokens` apart, but the engine reads them t apart, so all rows but the first are wrong (unless t is the largest).
+def preallocated_step(context, stream, copy_logits):
+    """A step on memory that is allocated once, here, for the profile's largest shape."""
+    engine = context.engine
+    rows, tokens = engine.get_tensor_profile_shape("input_ids", 0)[2]
+    for name in INPUTS:
+        context.set_input_shape(name, (rows, tokens))
+    host = cuda.pagelocked_empty(
+        trt.volume(context.get_tensor_shape("logits")), trt.nptype(engine.get_tensor_dtype("logits"))
+    )
+    pinned = {name: cuda.pagelocked_zeros((rows, tokens), np.int64) for name in INPUTS}
+    device = {name: cuda.mem_alloc(8 * rows * tokens) for name in INPUTS}
+    device["logits"] = cuda.mem_alloc(host.nbytes)
+    for name, allocation in device.items():
+        context.set_tensor_address(name, int(allocation))
+
+    def step(input_ids, attention_mask):
+        for name, array in zip(INPUTS, (input_ids, attention_mask), strict=True):
+            if not context.set_input_shape(name, array.shape):
+                raise ValueError(f"{name}: {array.shape} lies outside the profile")
+            b, t = array.shape
+            pinned[name][:b, :t] = array
+            cuda.memcpy_htod_async(device[name], pinned[name].ravel()[: array.size], stream)
+        if not context.execute_async_v3(stream.handle):
+            raise RuntimeError("the execution was refused")
+        last = copy_logits(host, device["logits"], tuple(context.get_tensor_shape("logits")), stream)
+        stream.synchronize()
+        return last.astype(np.float32)
+
+    return step
