@@ -16,10 +16,10 @@
 # Exercise 2: DistilGPT2, deployed and measured honestly
 
 DistilGPT2 continues a text, one token after the other. Somebody took it from PyTorch through ONNX to TensorRT
-on a GTX 1060 and wrote a report. It tells a story in five steps: TensorRT **looked fast** while only kernels
+on a GTX 1060 and wrote a report. It tells a story in five stages: TensorRT **looked fast** while only kernels
 were timed; then the whole way was timed, **end to end**, and it was slow; **logs** suggested copies and
 allocations as the reason; two changes, together called **O1**, made it 30 to 43 % faster; and what is
-**left** is said to be a missing cache. You walk the same five steps. At each one you ask whether the number
+**left** is said to be a missing cache. You walk the same five stages. At each one you ask whether the number
 carries the sentence that stands beside it.
 
 You need no GPU. Every figure carries one of four labels:
@@ -115,8 +115,8 @@ def race(candidates):
 """
 ## The report, before any code
 
-Here are its tables in one. A generation starts with a prompt and ends with *L* tokens in each row. The last
-but one column is the report's "kernel-only" time, the columns before it are whole generations, end to end.
+Here are its tables in one. A generation starts with a prompt and ends with *L* tokens in each row; each new
+token takes one *step*, one execution of the model. The last but one column is the report's "kernel-only" time, the columns before it are whole generations, end to end.
 The last column divides TensorRT's two, and the report concludes that copies and waiting make end to end "5.6
 to 38 times" larger than kernel-only.
 
@@ -643,7 +643,7 @@ show(rows, ["step", "equal tokens", "of", "equal rows", "of rows"])
 The last row is what happens without positions from the mask. It fails quietly: tokens still come, and they
 are not the model's.
 
-## Step 1: it looked fast
+## Stage 1: it looked fast
 
 "Kernel-only" is the time of the execution alone, without copies and without waiting for the host. It is a
 useful number if it is measured where the work happens: `execute_async_v3` returns before anything has run, so
@@ -723,7 +723,7 @@ show(rows, ["batch", "L", "steps", *times, "loop / one", "loop / sum", "theirs, 
 
 # %% [markdown] tags=["todo-timeline-text"]
 """
-## Step 2: end to end
+## Stage 2: end to end
 
 Two definitions, and we keep to them. **Kernel-only** is the time of the executions, between events on the
 device. **End to end** is the wall clock's time for the same work, from prompts in the host's memory to tokens
@@ -733,7 +733,7 @@ in the host's memory, with every copy, wait, allocation and line of Python.
 honest quotient, and says what all the rest adds. Compare it with the report's 1.2 to 1.6. Where does the rest
 go?
 
-## Step 3: look, then form a hypothesis
+## Stage 3: look, then form a hypothesis
 
 The report had two sources. One was ONNX Runtime's log: nodes that fell back to the CPU, with copies around
 them (`ex2_evidence`, the second notebook of this exercise, shows that). The other was a timeline, and
@@ -828,7 +828,7 @@ first copy and after the last, where the host alone allocates and frees. In the 
 copies are red and hatched, waiting is green; the numbers on top are the tokens of each step. On a GPU those
 ranges are NVTX ranges, which Nsight Systems shows too.
 
-## Step 4: O1, one change at a time
+## Stage 4: O1, one change at a time
 
 There are three suspects: copies back, executions, and gaps in which the host allocates and frees. The report
 changed two things at once and gave one percentage. We make two functions of it.
@@ -1043,7 +1043,7 @@ if active.simulated:
 
 # %% [markdown] tags=["step-5"]
 """
-## Step 5: results, and what is left
+## Stage 5: results, and what is left
 
 **What O1 was.** [o1] splits the report's one percentage. To preallocate moves not one byte less and saves not
 one operation: it saves allocations. To copy the last step moves 17.5 times fewer bytes, and saves no
@@ -1051,8 +1051,8 @@ operation. The last-step *graph* copies the same bytes and saves operations besi
 nobody reads; [o1] says what share. What it gains on a CPU is arithmetic, no copying.
 
 **The milliseconds are this machine's. Without a GPU they say nothing about O1 on one.** A simulated "copy"
-stays within the host's memory; no PCIe is in between. What preallocation saves here are calls and fresh pages
-of the operating system. And a pinned array with a copy on its way is overwritten at once, so that reading too
+stays within the host's memory; no PCIe is in between. What preallocation saves here are calls, and fresh
+pages of the operating system for the host's arrays. And a pinned array with a copy on its way is overwritten at once, so that reading too
 early shows: that marking is the simulator's own work, and costs time in no other place. Only what was counted
 carries over.
 
