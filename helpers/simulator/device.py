@@ -39,6 +39,7 @@ from .plan import DTYPES, PlanError, Shape, open_plan
 BASE_ADDRESS = 0x3_0200_0000  # as CUDA hands them out; far below any host mapping of a 64-bit process
 ALIGNMENT = 256
 POISON = 0xFF
+BEHIND = 1 << 30  # so far behind a buffer, an address was computed from the buffer's; elsewhere it is somebody else's
 T4_MEMORY = 15 << 30
 # Fresh device memory holds poison, so that what was never written does not look like zeros. It is laid block by block
 # where memory is first touched: filling all of an allocation would cost more time than the work that it is for.
@@ -716,16 +717,20 @@ class Device(Releasing):
             raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{what}: {nbytes} bytes; expected 0 or more")
         allocation = self._find(address)
         if allocation is None:
-            if 0 <= address < BASE_ADDRESS or address >= self._next_address:
+            place = bisect.bisect_right(self._bases, address) - 1
+            below = self._allocations[self._bases[place]] if place >= 0 else None
+            behind = address - below.address - below.nbytes if below else 0
+            if below is not None and behind < BEHIND:
+                detail = (
+                    f"{what}: 0x{address:x} lies {behind:,} bytes behind the end of the buffer of {below.nbytes:,}"
+                    f" bytes at 0x{below.address:x}. Expected an address inside it: offsets are bytes, elements times"
+                    " itemsize."
+                )
+            else:
                 detail = (
                     f"{what}: 0x{address:x} is no device address. It looks like a host pointer (such as"
                     " array.ctypes.data): the GPU cannot reach it. Expected the address of cuda.mem_alloc(...), as"
                     " int(allocation)."
-                )
-            else:
-                detail = (
-                    f"{what}: 0x{address:x} lies in no allocation (between two of them). Expected an address inside a"
-                    " device buffer."
                 )
             raise DeviceError("CUDA_ERROR_ILLEGAL_ADDRESS", detail)
         offset = address - allocation.address

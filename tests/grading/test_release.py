@@ -152,7 +152,21 @@ def test_an_assignment_without_checks_is_named(tmp_path: Path, capsys: pytest.Ca
 
 
 def assignments() -> list[str]:
-    return sorted(path.parent.name for path in (ROOT / "solutions").glob("ex*/ex*.py"))
+    return sorted(path.stem for path in (ROOT / "solutions").glob("ex*/ex*.py") if path.stem == path.parent.name)
+
+
+def test_a_second_notebook_is_released_as_it_is(tmp_path: Path) -> None:
+    source = ROOT / "solutions" / "ex2_distilgpt2" / "ex2_evidence.py"
+    text = release.companion(source)
+    assert (ROOT / "notebooks" / "ex2_distilgpt2" / "ex2_evidence.ipynb").read_text(encoding="utf-8") == text
+    notebook = nbformat.reads(text, as_version=4)
+    assert not [cell for cell in notebook.cells if "nbgrader" in cell.metadata or cell.get("outputs")]
+    for tag, said in (("todo-x", "is not the graded notebook"), ("guide-1", "is not the graded notebook")):
+        path = tmp_path / "ex9" / "beside.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'# %% tags=["{tag}"]\nx = 1\n')
+        with pytest.raises(release.ReleaseError, match=said):
+            release.companion(path)
 
 
 @pytest.mark.parametrize("assignment", assignments())
@@ -262,7 +276,7 @@ print(Path(helpers.__file__).parent.parent)
 """
     done = in_bundle(bundle, "-c", code)
     assert done.returncode == 0, done.stderr
-    for words in ("a good file gives its network", "ex1/parse, hint 1 of", "0 of 32", str(bundle)):
+    for words in ("a good file gives its network", "ex1/parse, hint 1 of", "0 of 64", str(bundle)):
         assert words in done.stdout, words
 
 
