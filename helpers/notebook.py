@@ -33,7 +33,7 @@ def show(rows: Any, columns: Any = None) -> None:
     frame = pd.DataFrame(rows, columns=columns)
     words = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
     left = {name: [{"selector": "td, th", "props": "text-align: left"}] for name in words}
-    display(frame.style.format(cell).set_table_styles(left).hide(axis="index"))
+    display(frame.style.format(cell, escape="html").set_table_styles(left).hide(axis="index"))
 
 
 def cell(value: Any) -> Any:

@@ -48,6 +48,8 @@ def test_a_table_keeps_words_to_the_left_and_shows_no_index(shown: list[Any]) ->
     html = shown[0][0].to_html()
     assert "20,000" in html and "0.25" in html and "nan" not in html
     assert "text-align: left" in html and "row_heading" not in html
+    notebook.show([("<|endoftext|>", "a & b")], ["token", "text"])
+    assert "&lt;|endoftext|&gt;" in shown[1][0].to_html() and "a &amp; b" in shown[1][0].to_html()
 
 
 def test_a_caption_names_cell_and_label(shown: list[Any]) -> None:

@@ -81,7 +81,7 @@ def check(ident: str, subject: Any = None) -> float:
 
     row = row_of(ident)
     stands_in = stand_ins.is_stand_in(subject)
-    own = subject.own if stands_in else subject  # type: ignore[attr-defined]
+    own = subject.own if stands_in else subject
     if stands_in and own is None:
         raise TypeError(f"{row.todo} is the course's stand-in: the cell that defines yours has not run yet")
     _refuse(row, own)

@@ -1359,7 +1359,8 @@ def _wrong_rows(call: _Copied) -> str:
     if problem and isinstance(call.result, np.ndarray) and call.result.shape == wanted.shape:
         rows = [row for row in range(len(wanted)) if not np.array_equal(call.result[row], wanted[row])]
         poison = bool(np.isnan(call.result.astype(np.float64)).any())
-        return f"rows {rows} are wrong" + (", NaN: no copy filled them" if poison else "")
+        early = ", NaN: no copy of logits had filled them (a view of `host` is asked for, not an array of its own)"
+        return f"rows {rows} are wrong" + (early if poison else "")
     return problem
 
 
