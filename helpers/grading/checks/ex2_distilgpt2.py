@@ -92,12 +92,20 @@ def _bytes(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> 
         "[batch, vocabulary] values of 4 bytes.",
     )
     some = step > 0
+    steps_told = told["last"] / (step or 1)
+    problems = [
+        text
+        for text, holds in (
+            (f"last_step=True, {prompt} to {length} tokens: as many bytes as {steps_told:g} steps copy", steps_told == steps),
+            (f"last_step=False, {prompt} to {prompt} tokens: {told['none']:,.0f} bytes, expected 0", not told["none"]),
+        )
+        if not holds
+    ]
     report.expect(
         "there is one step for each new token, and none where there is no new token",
         some and told["last"] == steps * step and told["none"] == 0,
         1.0,
-        f"last_step=True, prompt {prompt}, length {length}: as many bytes as {told['last'] / (step or 1):g} steps copy;"
-        f" length {prompt}: {told['none']:,.0f} bytes",
+        "; ".join(problems),
         "steps have prompt, prompt + 1, ... length - 1 tokens: length - prompt of them.",
     )
     tokens = sum(range(prompt, length))
