@@ -92,11 +92,11 @@ def _bytes(subject: Subject, examiner: Examiner, report: Report, draw: Draw) -> 
         "[batch, vocabulary] values of 4 bytes.",
     )
     some = step > 0
-    steps_told = told["last"] / (step or 1)
+    copied = told["last"] / (step or 1)
     problems = [
         text
         for text, holds in (
-            (f"last_step=True, {prompt} to {length} tokens: as many bytes as {steps_told:g} steps copy", steps_told == steps),
+            (f"last_step=True, {prompt} to {length} tokens: as many bytes as {copied:g} steps copy", copied == steps),
             (f"last_step=False, {prompt} to {prompt} tokens: {told['none']:,.0f} bytes, expected 0", not told["none"]),
         )
         if not holds
