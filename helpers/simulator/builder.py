@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorrt_rtx as nv
 
+from .native import nv
 from .plan import DTYPES, Plan, PlanError, SerializedPlan, TensorSpec
 
 Severity = nv.ILogger.Severity

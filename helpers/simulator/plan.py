@@ -140,9 +140,9 @@ class SerializedPlan(bytes):
 
     @property
     def dtype(self) -> Any:
-        import tensorrt_rtx
+        from .native import nv
 
-        return tensorrt_rtx.DataType.INT8
+        return nv.DataType.INT8
 
 
 def open_plan(data: bytes | bytearray | memoryview) -> Plan:

@@ -12,10 +12,9 @@ import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import tensorrt_rtx as nv
-
 from .device import DeviceError
 from .host import Host, current
+from .native import nv
 from .plan import Plan, Shape, TensorSpec, _profile, _tensor
 
 Severity = nv.ILogger.Severity

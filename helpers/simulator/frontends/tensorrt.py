@@ -7,9 +7,8 @@ import importlib.machinery
 import types
 from typing import Any
 
-import tensorrt_rtx as nv
-
 from .. import builder, runtime
+from ..native import nv
 
 _OURS: dict[str, Any] = {
     "Builder": builder.Builder,
