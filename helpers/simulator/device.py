@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-import mmap
 import os
 import threading
 import time
@@ -33,19 +32,28 @@ from typing import Any
 
 import numpy as np
 
+from .errors import DeviceError
 from .executor import Engine, ExecutionError
+from .memory import (
+    POISON,
+    Allocation,
+    Copy,
+    CopyFromHost,
+    CopyToHost,
+    HostMemory,
+    Pages,
+    Rows,
+    fits,
+    in_rows,
+    is_bytes,
+    mark,
+)
 from .plan import DTYPES, PlanError, Shape, open_plan
 
 BASE_ADDRESS = 0x3_0200_0000  # as CUDA hands them out; far below any host mapping of a 64-bit process
 ALIGNMENT = 256
-POISON = 0xFF
 BEHIND = 1 << 30  # so far behind a buffer, an address was computed from the buffer's; elsewhere it is somebody else's
 T4_MEMORY = 15 << 30
-# Fresh device memory holds poison, so that what was never written does not look like zeros. It is laid block by block
-# where memory is first touched: filling all of an allocation would cost more time than the work that it is for.
-POISON_BLOCK = 64 << 10
-POOLED = 128 << 20  # allocations up to this size are made of pages that were freed before, as far as there are any
-POOL_LIMIT = 512 << 20
 # The record keeps the latest events; indices go on counting. Freed buffers are remembered to name a stale pointer.
 RECORD_LIMIT = 50_000
 FREED_LIMIT = 1_000
@@ -55,32 +63,6 @@ JUDGE_ONLY = ("keep_digests", "allocation", "pinned", "fill_pinned", "settle")
 
 NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 DEFAULT_STREAM = 0
-
-# CUresult names and the driver's texts (cuGetErrorString)
-ERROR_TEXTS = {
-    "CUDA_ERROR_INVALID_VALUE": "invalid argument",
-    "CUDA_ERROR_OUT_OF_MEMORY": "out of memory",
-    "CUDA_ERROR_INVALID_HANDLE": "invalid resource handle",
-    "CUDA_ERROR_NOT_READY": "device not ready",
-    "CUDA_ERROR_ILLEGAL_ADDRESS": "an illegal memory access was encountered",
-    "CUDA_ERROR_LAUNCH_FAILED": "unspecified launch failure",
-    "CUDA_ERROR_NOT_INITIALIZED": "initialization error",
-    "CUDA_ERROR_UNKNOWN": "unknown error",
-}
-
-
-class DeviceError(Exception):
-    """An operation that the device refused.
-
-    Attributes:
-        code: the CUresult that a GPU gives, or would give at the next synchronisation.
-        detail: what was wrong, what was expected, and what to do.
-    """
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(f"{ERROR_TEXTS.get(code, code)}: {detail}")
-        self.code = code
-        self.detail = detail
 
 
 @dataclass(slots=True)
@@ -133,146 +115,12 @@ def comparable(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in event.items() if k not in _PLACE} for event in events]
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """`rows` pieces of `width` bytes, `pitch` bytes from one to the next, the first at `start`."""
-
-    start: int
-    width: int
-    rows: int = 1
-    pitch: int = 0
-
-    @property
-    def extent(self) -> int:
-        """Bytes from the first to behind the last, those between rows included."""
-        return (self.rows - 1) * self.pitch + self.width if self.rows and self.width else 0
-
-    @property
-    def whole(self) -> bool:
-        """Whether nothing lies between rows."""
-        return self.rows == 1 or self.pitch == self.width
-
-    def of(self, data: np.ndarray) -> np.ndarray:
-        """A view of these bytes, uint8 [rows, width]."""
-        flat = data[self.start : self.start + self.extent]
-        if self.whole:
-            return flat.reshape(self.rows, -1)
-        if len(flat) != self.extent:  # a view with strides would look behind the end
-            raise DeviceError("CUDA_ERROR_ILLEGAL_ADDRESS", "the memory of a copy with a pitch is gone")
-        return np.lib.stride_tricks.as_strided(flat, (self.rows, self.width), (self.pitch, 1))
-
-    def overlap(self, other: _Rows) -> bool:
-        """Whether they have a byte in common."""
-        if not self.extent or not other.extent:
-            return False
-        if self.start >= other.start + other.extent or other.start >= self.start + self.extent:
-            return False
-        if self.whole and other.whole:
-            return True
-        mine = self.start + self.pitch * np.arange(self.rows)
-        # the rows k of the other that reach behind my row's start, and begin before its end
-        pitch = max(other.pitch, 1)
-        first = (mine - other.width - other.start) // pitch + 1
-        last = -((other.start - mine - self.width) // pitch) - 1
-        return bool((np.maximum(first, 0) <= np.minimum(last, other.rows - 1)).any())
-
-
-class _Pages:
-    """Memory of this machine that device memory stands in for, kept when it is freed and handed out again.
-
-    A GPU's memory is there: allocating it makes the operating system find no page. Fresh pages for each allocation
-    would cost the host more time than a step of a small model, and look like the price of allocating on a device.
-    """
-
-    def __init__(self) -> None:
-        self._spare: dict[int, list[np.ndarray]] = {}
-        self._kept = 0
-
-    def take(self, nbytes: int) -> np.ndarray:
-        size = _pool_size(nbytes)
-        if self._spare.get(size):
-            self._kept -= size
-            return self._spare[size].pop()[:nbytes]
-        return np.frombuffer(mmap.mmap(-1, size), np.uint8)[:nbytes]
-
-    def give(self, data: np.ndarray) -> None:
-        size = _pool_size(len(data))
-        assert isinstance(data.base, np.ndarray)
-        if POISON_BLOCK <= size <= POOLED and self._kept + size <= POOL_LIMIT:
-            self._kept += size
-            self._spare.setdefault(size, []).append(data.base)
-
-
-def _pool_size(nbytes: int) -> int:
-    """Powers of two, so that the growing tensors of a decoding loop fit into what was freed before them."""
-    return 1 << (nbytes - 1).bit_length() if POISON_BLOCK <= nbytes <= POOLED else nbytes
-
-
-class _Allocation:
-    """Device memory. `written` maps an offset to (nbytes, dtype name) of what was last copied or computed there."""
-
-    __slots__ = ("_data", "_fresh", "address", "freed", "nbytes", "tensor", "written")
-
-    def __init__(self, address: int, data: np.ndarray) -> None:
-        self.address = address
-        self.nbytes = nbytes = len(data)
-        self._data = data
-        self._fresh = np.ones(-(-nbytes // POISON_BLOCK), np.bool_)  # blocks that nobody has touched
-        self.freed = False
-        self.written: dict[int, tuple[int, str]] = {}
-        self.tensor = ""
-
-    def touch(self, rows: _Rows, overwrites: bool = False) -> np.ndarray:
-        """The bytes of `rows`, to be read, or to be overwritten as a whole. What was never written holds poison."""
-        first, last = rows.start // POISON_BLOCK, (rows.start + max(rows.extent, 1) - 1) // POISON_BLOCK
-        fresh = self._fresh[first : last + 1]
-        if fresh.any():
-            covered = overwrites and rows.whole
-            for block in (int(place) + first for place in np.flatnonzero(fresh)):
-                begin, end = block * POISON_BLOCK, min((block + 1) * POISON_BLOCK, self.nbytes)
-                if not (covered and rows.start <= begin and end <= rows.start + rows.extent):
-                    self._data[begin:end] = POISON
-            fresh[:] = False
-        return rows.of(self._data)
-
-    def free(self) -> np.ndarray:
-        """Forget the memory, and return it."""
-        self.freed = True
-        data, self._data, self._fresh = self._data, np.empty(0, np.uint8), np.empty(0, np.bool_)
-        return data
-
-    def written_at(self, offset: int) -> str:
-        """What is known of the byte at `offset`; "" where nothing is."""
-        return next((d for o, (n, d) in self.written.items() if o <= offset < o + n), "")
-
-
-class _HostMemory:
-    """Pinned memory, with the pending copies into it (`downloads`) and out of it (`uploads`) by their event's index."""
-
-    __slots__ = ("data", "downloads", "fd", "id", "nbytes", "uploads")
-
-    def __init__(self, ident: int, nbytes: int, shared: bool) -> None:
-        self.id = ident
-        self.nbytes = nbytes
-        self.fd = -1
-        if shared:  # another process maps it too
-            import fcntl  # Unix has it
-
-            self.fd = os.memfd_create("pinned", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            os.ftruncate(self.fd, nbytes)
-            # its size stays: were it cut off there, an access here would end this process
-            fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-        self.data = np.frombuffer(mmap.mmap(self.fd, nbytes), np.uint8)
-        self.downloads: dict[int, _CopyToHost] = {}
-        self.uploads: dict[int, _Operation] = {}
-
-
-class _Operation:
+class Operation:
     """Queued work: an event of the record, what it waits for, and how to run it."""
 
     __slots__ = ("done", "event", "run", "stream", "waits")
 
-    def __init__(self, event: Event, stream: int, waits: list[_Operation], run: Any) -> None:
+    def __init__(self, event: Event, stream: int, waits: list[Operation], run: Any) -> None:
         self.event = event
         self.stream = stream
         self.waits = waits
@@ -286,15 +134,15 @@ class _Stream:
     def __init__(self, handle: int, flags: int) -> None:
         self.handle = handle
         self.flags = flags
-        self.queue: deque[_Operation] = deque()
-        self.last: _Operation | None = None
+        self.queue: deque[Operation] = deque()
+        self.last: Operation | None = None
 
 
 class _CudaEvent:
     __slots__ = ("recorded", "time_ns")
 
     def __init__(self) -> None:
-        self.recorded: _Operation | None = None
+        self.recorded: Operation | None = None
         self.time_ns = 0
 
 
@@ -305,20 +153,6 @@ class _Context:
         self.id = ident
         self.engine = engine
         self.nbytes = nbytes
-
-
-def _is_bytes(dtype: str) -> bool:
-    """Dtypes that say nothing of the content: raw bytes may carry any tensor."""
-    return dtype in ("", "uint8", "int8", "bytes")
-
-
-def _fits(tensor: str, written: str) -> bool:
-    """Whether memory written as numpy dtype `written` may be read as a tensor of numpy dtype `tensor`."""
-    if _is_bytes(written) or tensor == written:
-        return True
-    a, b = np.dtype(tensor), np.dtype(written)
-    raw = b.kind == "u"  # unsigned integers of the same size carry any bits, as in array.view(np.uint16)
-    return a.itemsize == b.itemsize and (raw or (a.kind in "iub") == (b.kind in "iub"))
 
 
 class Releasing:
@@ -368,9 +202,9 @@ class Device(Releasing):
         self._used = 0
         self._next_address = BASE_ADDRESS
         self._bases: list[int] = []
-        self._allocations: dict[int, _Allocation] = {}
-        self._pages = _Pages()
-        self._host: dict[int, _HostMemory] = {}
+        self._allocations: dict[int, Allocation] = {}
+        self._pages = Pages()
+        self._host: dict[int, HostMemory] = {}
         self._streams = {DEFAULT_STREAM: _Stream(DEFAULT_STREAM, 0)}
         self._events: dict[int, _CudaEvent] = {}
         self._engines: dict[int, Engine] = {}
@@ -407,7 +241,7 @@ class Device(Releasing):
     def pending(self, host: int, offset: int, nbytes: int) -> list[dict[str, Any]]:
         """Copies that were enqueued into a pinned range and have not completed."""
         with self._lock:
-            memory, asked = self._host.get(host), _Rows(offset, nbytes)
+            memory, asked = self._host.get(host), Rows(offset, nbytes)
             waiting = [
                 copy.index for copy in (memory.downloads.values() if memory else ()) if copy.host_rows.overlap(asked)
             ]
@@ -418,7 +252,7 @@ class Device(Releasing):
         with self._lock:
             return [_plain(op.event) for op in sorted(self._queued(), key=lambda op: op.event.index)]
 
-    def _queued(self) -> Iterator[_Operation]:
+    def _queued(self) -> Iterator[Operation]:
         for stream in self._streams.values():
             yield from stream.queue
 
@@ -482,7 +316,7 @@ class Device(Releasing):
             )
         return stream
 
-    def _enqueue(self, stream: _Stream, event: Event, run: Any, waits: list[_Operation] | None = None) -> _Operation:
+    def _enqueue(self, stream: _Stream, event: Event, run: Any, waits: list[Operation] | None = None) -> Operation:
         waits = waits or []
         if stream.handle == DEFAULT_STREAM:  # the legacy default stream waits for every blocking stream ...
             waits += [
@@ -497,16 +331,16 @@ class Device(Releasing):
             last = self._streams[DEFAULT_STREAM].last
             if last is not None and not last.done:
                 waits.append(last)
-        operation = _Operation(event, stream.handle, waits, run)
+        operation = Operation(event, stream.handle, waits, run)
         stream.queue.append(operation)
         stream.last = operation
         return operation
 
-    def _complete(self, operations: list[_Operation]) -> None:
+    def _complete(self, operations: list[Operation]) -> None:
         """Run what `operations` need and then them, in the order in which it was enqueued."""
-        needed: list[_Operation] = []
+        needed: list[Operation] = []
         reached: dict[int, int] = {}  # stream -> index up to which its queue is needed already
-        queues: dict[int, Iterator[_Operation]] = {}
+        queues: dict[int, Iterator[Operation]] = {}
         todo = [op for op in operations if not op.done]
         while todo:
             operation = todo.pop()
@@ -524,14 +358,14 @@ class Device(Releasing):
         for operation in sorted(needed, key=lambda op: op.event.index):
             self._run(operation)
 
-    def _run(self, operation: _Operation) -> None:
+    def _run(self, operation: Operation) -> None:
         queue = self._streams[operation.stream].queue
         assert queue[0] is operation, "a stream runs in order"
         event = operation.event
         event.started_ns = time.perf_counter_ns()
         try:
             operation.run()
-            if self._evidence and isinstance(operation.run, _Copy):
+            if self._evidence and isinstance(operation.run, Copy):
                 event.digests = (event.digests or {}) | {"data": _digest(operation.run.device_bytes())}
         except DeviceError as error:
             self._fault = self._fault or error
@@ -548,7 +382,7 @@ class Device(Releasing):
         if fault is not None:
             raise fault
 
-    def _wait(self, operations: list[_Operation], stream: int, waited_for: str) -> None:
+    def _wait(self, operations: list[Operation], stream: int, waited_for: str) -> None:
         event = self._note("synchronize", stream, waited_for=waited_for)
         event.started_ns = event.enqueued_ns
         self._complete(operations)
@@ -667,7 +501,7 @@ class Device(Releasing):
             address = self._next_address
             self._take(nbytes, "an allocation")
             try:
-                allocation = _Allocation(address, self._pages.take(nbytes))
+                allocation = Allocation(address, self._pages.take(nbytes))
             except (OSError, ValueError, OverflowError) as error:
                 self._used -= nbytes
                 detail = f"this machine cannot give {nbytes:,} bytes ({error})"
@@ -699,7 +533,7 @@ class Device(Releasing):
                 del self._allocations[oldest]
                 del self._bases[bisect.bisect_left(self._bases, oldest)]
 
-    def _find(self, address: int) -> _Allocation | None:
+    def _find(self, address: int) -> Allocation | None:
         """The allocation that `address` lies in, freed ones too (their addresses are not used again)."""
         place = bisect.bisect_right(self._bases, address) - 1
         if place < 0:
@@ -708,7 +542,7 @@ class Device(Releasing):
         inside = address < allocation.address + max(allocation.nbytes, 1)
         return allocation if inside else None
 
-    def _range(self, address: int, nbytes: int, what: str, piece: _Rows | None = None) -> tuple[_Allocation, int]:
+    def _range(self, address: int, nbytes: int, what: str, piece: Rows | None = None) -> tuple[Allocation, int]:
         """The allocation and offset of a device range; raises with what is wrong about it and the remedy.
 
         `piece`: the rows that make up the range, for the text.
@@ -773,7 +607,7 @@ class Device(Releasing):
                 raise DeviceError("CUDA_ERROR_OUT_OF_MEMORY", detail)
             ident = next(self._ids)
             try:
-                self._host[ident] = _HostMemory(ident, nbytes, self.shared)
+                self._host[ident] = HostMemory(ident, nbytes, self.shared)
             except (OSError, ValueError, OverflowError) as error:
                 detail = f"this machine cannot pin {nbytes:,} bytes ({error})"
                 raise DeviceError("CUDA_ERROR_OUT_OF_MEMORY", detail) from None
@@ -781,7 +615,7 @@ class Device(Releasing):
             event.started_ns, event.finished_ns = began, event.enqueued_ns
             return ident
 
-    def host_memory(self, ident: int) -> _HostMemory:
+    def host_memory(self, ident: int) -> HostMemory:
         memory = self._host.get(ident)
         if memory is None:
             raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"pinned memory {ident!r} does not exist or was freed")
@@ -798,7 +632,7 @@ class Device(Releasing):
                 os.close(memory.fd)
                 memory.fd = -1
 
-    def _pinned(self, ident: int, offset: int, nbytes: int) -> _HostMemory:
+    def _pinned(self, ident: int, offset: int, nbytes: int) -> HostMemory:
         memory = self.host_memory(ident)
         if offset < 0 or nbytes < 0 or offset + nbytes > memory.nbytes:
             raise DeviceError(
@@ -840,7 +674,7 @@ class Device(Releasing):
                 if len(data) != nbytes:
                     raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{len(data)} bytes came with a copy of {nbytes}")
                 memory = "pageable, synchronous"
-                pinned, here = None, _rows(0, nbytes, rows, 0, "copy host to device")
+                pinned, here = None, in_rows(0, nbytes, rows, 0, "copy host to device")
                 source = np.frombuffer(data, np.uint8)
             else:
                 pinned, here = self._host_rows(host, offset, nbytes, rows, host_pitch, "copy host to device")
@@ -851,8 +685,8 @@ class Device(Releasing):
             )
             if pinned is not None and self._evidence:
                 event.digests = {"enqueued": _digest(here.of(source))}
-            _mark(allocation, there, dtype)
-            run = _CopyFromHost(event.index, allocation, there, pinned, here, source)
+            mark(allocation, there, dtype)
+            run = CopyFromHost(event.index, allocation, there, pinned, here, source)
             operation = self._enqueue(queue, event, run)
             if pinned is not None:
                 pinned.uploads[event.index] = operation
@@ -902,7 +736,7 @@ class Device(Releasing):
             queue = self._stream(DEFAULT_STREAM if wait else stream)
             allocation, there = self._device_rows(address, nbytes, rows, pitch, what)
             written = allocation.written_at(there.start)
-            if dtype and written and not _is_bytes(dtype) and not _fits(written, dtype):
+            if dtype and written and not is_bytes(dtype) and not fits(written, dtype):
                 raise DeviceError(
                     "CUDA_ERROR_INVALID_VALUE",
                     f"{what}{_called(allocation)}: the device holds {written}, the host array is {dtype}."
@@ -910,7 +744,7 @@ class Device(Releasing):
                 )
             target: np.ndarray
             if into is not None:
-                pinned, here = None, _rows(0, nbytes, rows, 0, what)
+                pinned, here = None, in_rows(0, nbytes, rows, 0, what)
                 memory, target = "pageable, synchronous", into
             else:
                 pinned, here = self._host_rows(host, offset, nbytes, rows, host_pitch, what)
@@ -918,7 +752,7 @@ class Device(Releasing):
             event = self._note(
                 "dtoh", queue.handle, nbytes=nbytes, source=address, memory=memory, tensor=allocation.tensor
             )
-            run = _CopyToHost(event.index, allocation, there, pinned, here, target)
+            run = CopyToHost(event.index, allocation, there, pinned, here, target)
             if pinned is not None:
                 # What a pending copy to the device will still read there must leave before the poison comes.
                 self._complete([op for op in pinned.uploads.values() if run.overlaps(op.run)])
@@ -945,7 +779,7 @@ class Device(Releasing):
             to, to_rows = self._device_rows(target, nbytes, rows, target_pitch, "copy device to device, target")
             of, of_rows = self._device_rows(source, nbytes, rows, source_pitch, "copy device to device, source")
             event = self._note("dtod", queue.handle, nbytes=nbytes, address=target, source=source)
-            _mark(to, to_rows, of.written_at(of_rows.start))
+            mark(to, to_rows, of.written_at(of_rows.start))
 
             def run() -> None:
                 source_bytes = of.touch(of_rows).copy()
@@ -956,16 +790,16 @@ class Device(Releasing):
                 self._complete([operation])
                 self._raise_fault()
 
-    def _device_rows(self, address: int, nbytes: int, rows: int, pitch: int, what: str) -> tuple[_Allocation, _Rows]:
+    def _device_rows(self, address: int, nbytes: int, rows: int, pitch: int, what: str) -> tuple[Allocation, Rows]:
         """The allocation that all rows lie in, and where; raises with what is wrong about them."""
-        piece = _rows(0, nbytes, rows, pitch, what)
+        piece = in_rows(0, nbytes, rows, pitch, what)
         allocation, start = self._range(address, piece.extent, what, piece)
         return allocation, replace(piece, start=start)
 
     def _host_rows(
         self, host: int, offset: int, nbytes: int, rows: int, pitch: int, what: str
-    ) -> tuple[_HostMemory, _Rows]:
-        piece = _rows(offset, nbytes, rows, pitch, what)
+    ) -> tuple[HostMemory, Rows]:
+        piece = in_rows(offset, nbytes, rows, pitch, what)
         return self._pinned(host, offset, piece.extent), piece
 
     def memset(self, address: int, pattern: bytes, count: int, stream: int, wait: bool) -> None:
@@ -975,10 +809,10 @@ class Device(Releasing):
             nbytes = len(pattern) * count
             allocation, start = self._range(address, nbytes, "memset")
             event = self._note("memset", queue.handle, nbytes=nbytes, address=address, tensor=allocation.tensor)
-            _mark(allocation, _Rows(start, nbytes), "")
+            mark(allocation, Rows(start, nbytes), "")
 
             def run() -> None:
-                filled = allocation.touch(_Rows(start, nbytes), overwrites=True)
+                filled = allocation.touch(Rows(start, nbytes), overwrites=True)
                 filled[...] = np.tile(np.frombuffer(pattern, np.uint8), count).reshape(filled.shape)
 
             operation = self._enqueue(queue, event, run)
@@ -1119,7 +953,7 @@ class Device(Releasing):
                 raise DeviceError("CUDA_ERROR_INVALID_VALUE", problem)
             given[tensor.name] = shape
         all_shapes = {**given, **self._shapes(engine, shapes)}
-        places: dict[str, tuple[_Allocation, int, int]] = {}
+        places: dict[str, tuple[Allocation, int, int]] = {}
         for tensor in (*engine.inputs, *engine.outputs):
             shape = all_shapes[tensor.name]
             nbytes = int(np.prod([d for d in shape if d >= 0], dtype=np.int64)) * tensor.itemsize
@@ -1134,7 +968,7 @@ class Device(Releasing):
             places[tensor.name] = (allocation, offset, nbytes)
         for tensor in engine.outputs:
             allocation, offset, nbytes = places[tensor.name]
-            _mark(allocation, _Rows(offset, nbytes), DTYPES[tensor.dtype])
+            mark(allocation, Rows(offset, nbytes), DTYPES[tensor.dtype])
         event = self._note(
             "execute",
             queue.handle,
@@ -1150,7 +984,7 @@ class Device(Releasing):
         def run() -> None:
             # looked up when the work runs: addresses are the device's, and memory may have been freed meanwhile
             views = {
-                name: held.touch(_Rows(offset, nbytes), overwrites=name in certain).reshape(-1)
+                name: held.touch(Rows(offset, nbytes), overwrites=name in certain).reshape(-1)
                 for name, (held, offset, nbytes) in places.items()
             }
             keep = self._evidence
@@ -1213,96 +1047,15 @@ class Device(Releasing):
                 return profile
         raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"inference: {problem or 'the plan has no profile'}")
 
-    def _check_dtype(self, allocation: _Allocation, offset: int, nbytes: int, dtype: str, what: str) -> None:
+    def _check_dtype(self, allocation: Allocation, offset: int, nbytes: int, dtype: str, what: str) -> None:
         for start, (length, written) in allocation.written.items():
-            if start < offset + nbytes and offset < start + length and not _fits(dtype, written):
+            if start < offset + nbytes and offset < start + length and not fits(dtype, written):
                 raise DeviceError(
                     "CUDA_ERROR_INVALID_VALUE",
                     f"{what}: its buffer was filled from an array of {written}. TensorRT would read those bytes as"
                     f" {dtype} and compute nonsense. Convert the array: array.astype(np.{dtype}), or take the dtype"
                     " from trt.nptype(engine.get_tensor_dtype(name)).",
                 )
-
-
-class _Copy:
-    """A copy between device and host, kept as an object so that its host range can be asked for while it is pending."""
-
-    __slots__ = ("allocation", "data", "device_rows", "host", "host_rows", "index")
-
-    def __init__(
-        self,
-        index: int,
-        allocation: _Allocation,
-        device_rows: _Rows,
-        host: _HostMemory | None,
-        host_rows: _Rows,
-        data: np.ndarray,
-    ) -> None:
-        self.index = index
-        self.allocation = allocation
-        self.device_rows = device_rows
-        self.host = host  # None: pageable
-        self.host_rows = host_rows
-        self.data = data  # the host's bytes: all of the pinned memory, or those that travel by value
-
-    def overlaps(self, other: _Copy) -> bool:
-        """Whether both touch the same bytes of pinned memory."""
-        return self.host is not None and self.host is other.host and self.host_rows.overlap(other.host_rows)
-
-    def device_bytes(self, overwrites: bool = False) -> np.ndarray:
-        return self.allocation.touch(self.device_rows, overwrites)
-
-    def host_bytes(self) -> np.ndarray:
-        return self.host_rows.of(self.data)
-
-
-class _CopyFromHost(_Copy):
-    __slots__ = ()
-
-    def __call__(self) -> None:
-        if self.host is not None:
-            del self.host.uploads[self.index]
-        self.device_bytes(overwrites=True)[...] = self.host_bytes()
-
-
-class _CopyToHost(_Copy):
-    __slots__ = ()
-
-    def begin(self) -> None:
-        """Poison the pinned bytes, from now until the copy has run."""
-        assert self.host is not None
-        self.host.downloads[self.index] = self
-        self._poison()
-
-    def _poison(self) -> None:
-        self.host_bytes()[...] = POISON
-
-    def __call__(self) -> None:
-        if self.host is not None:
-            del self.host.downloads[self.index]
-        self.host_bytes()[...] = self.device_bytes()
-        if self.host is not None:
-            for later in self.host.downloads.values():  # the bytes still wait for another copy
-                if self.overlaps(later):
-                    later._poison()
-
-
-def _rows(start: int, nbytes: int, rows: int, pitch: int, what: str) -> _Rows:
-    """`nbytes` in `rows` of equal width. A pitch of 0 stands for rows that lie one behind the other.
-
-    Raises:
-        DeviceError: the width is not whole, or the pitch is smaller than it.
-    """
-    if rows < 1 or nbytes < 0 or nbytes % rows:
-        detail = (
-            f"{what}: {nbytes:,} bytes in {rows:,} rows; expected 0 bytes or more, in one row or more of equal width"
-        )
-        raise DeviceError("CUDA_ERROR_INVALID_VALUE", detail)
-    width = nbytes // rows
-    if pitch and pitch < width:
-        detail = f"{what}: the pitch is {pitch:,} bytes, the width {width:,}. Expected rows that do not overlap."
-        raise DeviceError("CUDA_ERROR_INVALID_VALUE", detail)
-    return _Rows(start, width, rows, pitch or width)
 
 
 def _digest(data: bytes | np.ndarray) -> str:
@@ -1315,19 +1068,5 @@ def _nothing() -> None:
     return None
 
 
-def _called(allocation: _Allocation) -> str:
+def _called(allocation: Allocation) -> str:
     return f" ({allocation.tensor!r})" if allocation.tensor else ""
-
-
-def _mark(allocation: _Allocation, piece: _Rows, dtype: str) -> None:
-    """Remember that these bytes now hold `dtype`; what lay under them (and between them) is forgotten."""
-    whole = piece.whole
-    if not whole or allocation.written.get(piece.start, (0, ""))[0] != piece.extent:
-        for other, (length, _) in list(allocation.written.items()):
-            if other < piece.start + piece.extent and piece.start < other + length:
-                del allocation.written[other]
-    if whole:
-        allocation.written[piece.start] = (piece.extent, dtype)
-        return
-    for row in range(piece.rows):
-        allocation.written[piece.start + row * piece.pitch] = (piece.width, dtype)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from helpers import backend
 from helpers.simulator import host
-from helpers.simulator.device import DeviceError, _Rows
+from helpers.simulator.errors import DeviceError
+from helpers.simulator.memory import Rows as _Rows
 
 B, T, V = 3, 4, 5
 LOGITS = np.arange(B * T * V, dtype=np.float32).reshape(B, T, V)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.simulator.device import POISON, POISON_BLOCK, Device
+from helpers.simulator.device import Device
+from helpers.simulator.memory import POISON, POISON_BLOCK
 
 SIZE = 3 * POISON_BLOCK + 1000
 places = st.one_of(st.integers(0, SIZE - 1), st.sampled_from([0, POISON_BLOCK - 1, POISON_BLOCK, 2 * POISON_BLOCK]))

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from ... import host as _host
-from ...device import ERROR_TEXTS, DeviceError
+from ...errors import ERROR_TEXTS, DeviceError
 
 
 class Error(Exception):
