@@ -79,6 +79,7 @@ class CudaDevice:  # pragma: no cover - needs a GPU
         self._events: dict[int, Any] = {}
         self._engines: dict[int, CudaEngine] = {}
         self._contexts: dict[int, int] = {}
+        self._graphs: dict[int, Any] = {}
         self._record: list[Event] = []
 
     def _do(self, result: tuple[Any, ...]) -> Any:
@@ -219,6 +220,66 @@ class CudaDevice:  # pragma: no cover - needs a GPU
 
     def event_elapsed(self, start: int, end: int) -> float:
         return float(self._call("cuEventElapsedTime", self._events[start], self._events[end]))
+
+    def stream_destroy(self, handle: int) -> None:
+        self._call("cuStreamDestroy", self._cu.CUstream(handle))
+
+    # --- capture and graphs ---
+
+    def stream_begin_capture(self, handle: int, mode: int) -> None:
+        self._call("cuStreamBeginCapture", self._cu.CUstream(handle), self._cu.CUstreamCaptureMode(mode))
+
+    def stream_capture_status(self, handle: int) -> int:
+        return int(self._call("cuStreamIsCapturing", self._cu.CUstream(handle)))
+
+    def stream_end_capture(self, handle: int) -> int:
+        return self._keep(self._call("cuStreamEndCapture", self._cu.CUstream(handle)))
+
+    def _keep(self, graph: Any) -> int:
+        ident = next(self._ids)
+        self._graphs[ident] = graph
+        return ident
+
+    def graph_nodes(self, ident: int) -> list[str]:
+        self._call("cuDriverGetVersion")
+        error, _, count = self._cu.cuGraphGetNodes(self._graphs[ident], 0)
+        self._do((error,))
+        error, nodes, _ = self._cu.cuGraphGetNodes(self._graphs[ident], count)
+        self._do((error,))
+        kinds = [self._call("cuGraphNodeGetType", node).name for node in nodes]
+        return [kind.removeprefix("CU_GRAPH_NODE_TYPE_").lower() for kind in kinds]
+
+    def graph_instantiate(self, ident: int) -> int:
+        return self._keep(self._call("cuGraphInstantiate", self._graphs[ident], 0))
+
+    def graph_launch(self, ident: int, stream: int) -> None:
+        self._call("cuGraphLaunch", self._graphs[ident], self._cu.CUstream(stream))
+        self._note("graph_launch", stream)
+
+    def graph_destroy(self, ident: int) -> None:
+        self._call("cuGraphDestroy", self._graphs.pop(ident))
+
+    def graph_exec_destroy(self, ident: int) -> None:
+        self._call("cuGraphExecDestroy", self._graphs.pop(ident))
+
+    def reset(self) -> None:
+        """End the primary context and begin another. What others made in it, PyTorch among them, is gone too."""
+        for known in (self._host, self._events, self._engines, self._contexts, self._graphs):
+            known.clear()
+        self._do(self._cu.cuDevicePrimaryCtxReset(self._device))
+        self._context = self._do(self._cu.cuDevicePrimaryCtxRetain(self._device))
+        self._current = threading.local()
+        self._note("reset")
+
+    def live(self) -> list[dict[str, Any]]:
+        """Of a real GPU only what it is asked to keep here; device memory and streams are the driver's to tell."""
+        rows = [("pinned memory", ident, nbytes, "") for ident, (_, nbytes) in self._host.items()]
+        rows += [(kind, ident, 0, "") for kind, known in self._kinds() for ident in known]
+        return [dict(zip(("kind", "id", "nbytes", "tensor"), row, strict=True)) for row in rows]
+
+    def _kinds(self) -> list[tuple[str, dict[int, Any]]]:
+        known = (self._engines, self._contexts, self._events, self._graphs)
+        return list(zip(("engine", "execution context", "event", "graph"), known, strict=True))
 
     # --- copies ---
 

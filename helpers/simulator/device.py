@@ -25,14 +25,15 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from .errors import DeviceError
+from .capture import RELAXED, Capture, ExecutableGraph, invalidated, refused
+from .errors import STICKY, DeviceError
 from .executor import Engine, ExecutionError
 from .memory import (
     POISON,
@@ -70,7 +71,8 @@ class Event:
     """One line of the record. Times are `time.perf_counter_ns()`; 0 where it has not happened yet.
 
     `op` is one of alloc, free, host_alloc, host_free, htod, dtoh, dtod, memset, execute, event_record, wait_event,
-    synchronize, stream_create, engine_load, context_create, inference. `memory` says what the host side of a copy was:
+    synchronize, stream_create, engine_load, context_create, inference, graph_launch (what the graph holds follows as
+    events of their own), reset. `memory` says what the host side of a copy was:
     "pinned", or "pageable, synchronous".
 
     `digests` is None but while `Device.keep_digests(True)`. Then it holds SHA-256 in hex, taken when the work runs:
@@ -129,30 +131,34 @@ class Operation:
 
 
 class _Stream:
-    __slots__ = ("flags", "handle", "last", "queue")
+    __slots__ = ("capture", "destroyed", "flags", "handle", "last", "queue")
 
     def __init__(self, handle: int, flags: int) -> None:
         self.handle = handle
         self.flags = flags
         self.queue: deque[Operation] = deque()
         self.last: Operation | None = None
+        self.capture: Capture | None = None
+        self.destroyed = False  # what is queued still runs; nobody can enqueue more
 
 
 class _CudaEvent:
-    __slots__ = ("recorded", "time_ns")
+    __slots__ = ("captured", "recorded", "time_ns")
 
     def __init__(self) -> None:
         self.recorded: Operation | None = None
+        self.captured: tuple[Capture, int | None] | None = None  # recorded in a capturing stream, behind which node
         self.time_ns = 0
 
 
 class _Context:
-    __slots__ = ("engine", "id", "nbytes")
+    __slots__ = ("engine", "id", "nbytes", "prepared")
 
     def __init__(self, ident: int, engine: int, nbytes: int) -> None:
         self.id = ident
         self.engine = engine
         self.nbytes = nbytes
+        self.prepared: tuple[Any, ...] | None = None  # profile and shapes of the latest execution outside a capture
 
 
 class Releasing:
@@ -175,12 +181,35 @@ class Releasing:
             self._drain()
 
     def _drain(self) -> None:
-        while self._released:
+        while self._released and not self._postponed():
             method, ident = self._released.popleft()
             try:
                 getattr(self, method)(ident)
             except DeviceError:
                 pass
+
+    def _postponed(self) -> bool:
+        """Whether freeing must wait: what the collector frees must neither fail nor spoil what others are doing."""
+        return False
+
+
+class _Entry:
+    """The device's lock. Whoever enters is told of an error that stays."""
+
+    __slots__ = ("lock", "lost")
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.lock = lock
+        self.lost: DeviceError | None = None
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+        if self.lost is not None:
+            self.lock.release()
+            raise self.lost
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
 
 
 class Device(Releasing):
@@ -190,12 +219,16 @@ class Device(Releasing):
         memory: device memory in bytes (default: a T4's 15 GiB).
         threads: ONNX Runtime's intra-op threads; 0 leaves the choice to it.
         shared: whether another process maps the pinned memory.
+        compute_capability: 86 for 8.6. 0: a T4's 7.5, and plans built for any target run.
 
     Every method takes and returns plain data and raises `DeviceError`. Sizes are bytes, times milliseconds.
     """
 
-    def __init__(self, memory: int = T4_MEMORY, threads: int = 0, shared: bool = False) -> None:
+    def __init__(
+        self, memory: int = T4_MEMORY, threads: int = 0, shared: bool = False, compute_capability: int = 0
+    ) -> None:
         self.memory = memory
+        self.compute_capability = compute_capability
         self.threads = threads
         self.shared = shared
         super().__init__()
@@ -214,8 +247,15 @@ class Device(Releasing):
         self._noted = 0
         self._freed: deque[int] = deque()
         self._fault: DeviceError | None = None
+        self._usable = _Entry(self._lock)
+        self._captures: list[Capture] = []
+        self._graphs: dict[int, Capture] = {}
+        self._executable: dict[int, ExecutableGraph] = {}
         self._evidence = False
         self._plans: dict[int, str] = {}  # engine -> SHA-256 of its plan
+
+    def _postponed(self) -> bool:
+        return bool(self._captures) or self._usable.lost is not None
 
     # --- record ---------------------------------------------------------------------------------------------------
 
@@ -285,14 +325,21 @@ class Device(Releasing):
         """Run all that is queued, without an event of its own; faults are forgotten."""
         self._drain()
         with self._lock:
+            self._usable.lost = None
+            for capture in list(self._captures):
+                self._end(capture)
             self._complete([s.last for s in self._streams.values() if s.last])
-            self._fault = None
+            self._fault = self._usable.lost = None
 
     def properties(self) -> dict[str, Any]:
-        """Name, compute capability, memory in bytes and driver version (CUDA's number) of the device."""
+        """Name, compute capability, memory in bytes and driver version (CUDA's number) of the device.
+
+        "any_target": whether plans built for other compute capabilities run too.
+        """
         return {
             "name": "Simulated GPU (ONNX Runtime on CPU)",
-            "compute_capability": [7, 5],  # a T4's, whose size the device has
+            "compute_capability": list(divmod(self.compute_capability or 75, 10)),  # a T4's, whose size the device has
+            "any_target": not self.compute_capability,
             "memory": self.memory,
             "driver": 13000,
         }
@@ -300,7 +347,7 @@ class Device(Releasing):
     # --- streams and events ---------------------------------------------------------------------------------------
 
     def stream_create(self, flags: int) -> int:
-        with self._lock:
+        with self._usable:
             handle = next(self._ids)
             self._streams[handle] = _Stream(handle, flags)
             self._note("stream_create", handle)
@@ -308,13 +355,52 @@ class Device(Releasing):
 
     def _stream(self, handle: int) -> _Stream:
         stream = self._streams.get(handle)
-        if stream is None:
+        if stream is None or stream.destroyed:
             raise DeviceError(
                 "CUDA_ERROR_INVALID_HANDLE",
                 f"{handle!r} is no stream of this device. Expected the `handle` of a stream, or 0 for the default"
                 " stream.",
             )
         return stream
+
+    def stream_destroy(self, handle: int) -> None:
+        """What is queued still runs; the handle is invalid from now on."""
+        with self._usable:
+            stream = self._stream(handle)
+            if handle == DEFAULT_STREAM:
+                raise DeviceError("CUDA_ERROR_INVALID_HANDLE", "the default stream cannot be destroyed")
+            if stream.capture is not None:
+                self._end(stream.capture)
+            stream.destroyed = True
+            if not stream.queue:
+                del self._streams[handle]
+
+    def _target(self, handle: int, wait: bool) -> _Stream:
+        """The stream that work goes to; `wait` stands for the blocking calls, which take the default stream."""
+        stream = self._stream(DEFAULT_STREAM if wait else handle)
+        if self._captures:
+            if stream.capture is not None and not stream.capture.valid:
+                raise invalidated()
+            if stream.handle == DEFAULT_STREAM:
+                self._refuse_legacy("work on the default stream")
+        return stream
+
+    def _refuse_legacy(self, what: str) -> None:
+        """The legacy default stream would depend on every blocking stream: on one that captures it cannot."""
+        for capture in self._captures:
+            if any(not self._streams[s].flags & NON_BLOCKING for s in capture.last if s in self._streams):
+                capture.valid = False
+                raise DeviceError(
+                    "CUDA_ERROR_STREAM_CAPTURE_IMPLICIT",
+                    f"{what} while a blocking stream is capturing; the capture is invalid now. Expected: a stream of"
+                    " its own for this work, or a capturing stream made with CU_STREAM_NON_BLOCKING.",
+                )
+
+    def _refuse_capture(self, what: str, remedy: str, capture: Capture | None = None) -> None:
+        """Refuse a call that may wait or allocate while `capture` (default: any that is not relaxed) goes on."""
+        for each in [capture] if capture else [c for c in self._captures if c.mode != RELAXED]:
+            was_valid, each.valid = each.valid, False
+            raise refused(what, remedy) if was_valid else invalidated()
 
     def _enqueue(self, stream: _Stream, event: Event, run: Any, waits: list[Operation] | None = None) -> Operation:
         waits = waits or []
@@ -368,14 +454,27 @@ class Device(Releasing):
             if self._evidence and isinstance(operation.run, Copy):
                 event.digests = (event.digests or {}) | {"data": _digest(operation.run.device_bytes())}
         except DeviceError as error:
-            self._fault = self._fault or error
+            self._fail(error)
         except Exception as error:  # a device that fails must say so at the next synchronisation, and go on
-            self._fault = self._fault or DeviceError("CUDA_ERROR_UNKNOWN", f"{type(error).__name__}: {error}")
+            self._fail(DeviceError("CUDA_ERROR_UNKNOWN", f"{type(error).__name__}: {error}"))
         finally:  # also when Ctrl-C comes in the middle: the work is lost, the stream is not
             queue.popleft()
             event.finished_ns = time.perf_counter_ns()
             operation.done = True
             operation.waits = []
+            stream = self._streams[operation.stream]
+            if stream.destroyed and not queue:
+                del self._streams[operation.stream]
+
+    def _fail(self, error: DeviceError) -> None:
+        """Remember what failed, for the next synchronisation; what loses the context, for every later call."""
+        self._fault = self._fault or error
+        if error.code in STICKY:
+            self._usable.lost = self._usable.lost or DeviceError(
+                error.code,
+                f"{error.detail} The CUDA context is lost since then: every call gives this error until it ends."
+                " Restart the kernel or the program.",
+            )
 
     def _raise_fault(self) -> None:
         fault, self._fault = self._fault, None
@@ -389,9 +488,18 @@ class Device(Releasing):
         event.finished_ns = time.perf_counter_ns()
         self._raise_fault()
 
+    def _refuse_waiting(self, stream: _Stream) -> None:
+        if not self._captures:
+            return
+        if stream.capture is not None:
+            self._refuse_capture("waiting for a stream", "Wait after the capture has ended.", stream.capture)
+        if stream.handle == DEFAULT_STREAM:
+            self._refuse_legacy("waiting for the default stream")
+
     def stream_synchronize(self, handle: int) -> None:
-        with self._lock:
+        with self._usable:
             stream = self._stream(handle)
+            self._refuse_waiting(stream)
             operations = [stream.last] if stream.last else []
             if handle == DEFAULT_STREAM:  # waiting for the default stream is waiting for the blocking ones too
                 operations += [s.last for s in self._streams.values() if s.last and not s.flags & NON_BLOCKING]
@@ -399,27 +507,62 @@ class Device(Releasing):
 
     def synchronize(self) -> None:
         """cuCtxSynchronize: wait for the whole device."""
-        with self._lock:
+        with self._usable:
+            for capture in self._captures:
+                self._refuse_capture("waiting for the device", "Wait after the capture has ended.", capture)
             self._wait([s.last for s in self._streams.values() if s.last], DEFAULT_STREAM, "device")
 
     def stream_query(self, handle: int) -> bool:
         """True where the stream has no work left. Each call lets one operation of it complete."""
-        with self._lock:
+        with self._usable:
             stream = self._stream(handle)
+            self._refuse_waiting(stream)
             if stream.queue:
                 self._complete([stream.queue[0]])
             self._raise_fault()
             return not stream.queue
 
     def stream_wait_event(self, handle: int, event: int) -> None:
-        with self._lock:
-            stream, cuda_event = self._stream(handle), self._event(event)
+        with self._usable:
+            stream, cuda_event = self._target(handle, False), self._event(event)
+            if stream.capture is not None or cuda_event.captured is not None:
+                self._wait_in_capture(stream, cuda_event)
+                return
             recorded = cuda_event.recorded
             waits = [recorded] if recorded is not None and not recorded.done else []
             self._enqueue(stream, self._note("wait_event", handle), _nothing, waits)
 
+    def _wait_in_capture(self, stream: _Stream, event: _CudaEvent) -> None:
+        if event.captured is None:
+            if event.recorded is not None:
+                assert stream.capture is not None
+                stream.capture.valid = False
+                raise DeviceError(
+                    "CUDA_ERROR_STREAM_CAPTURE_ISOLATION",
+                    "a capturing stream cannot wait for an event that was recorded outside the capture; the capture is"
+                    " invalid now. Record the event in the capture, or wait for it before the capture begins.",
+                )
+            return  # an event that was never recorded: nothing to wait for
+        capture, node = event.captured
+        if capture not in self._captures:
+            raise _captured_event("waiting for")
+        if not capture.valid:
+            raise invalidated()
+        if stream.capture is not capture and stream.capture is not None:
+            capture.valid = stream.capture.valid = False
+            raise DeviceError(
+                "CUDA_ERROR_STREAM_CAPTURE_MERGE",
+                "the event belongs to another capture than the stream; both are invalid now. Capture what belongs"
+                " together in one.",
+            )
+        if stream.handle == DEFAULT_STREAM:
+            capture.valid = False
+            raise refused("waiting for a captured event on the default stream", "Use a stream of its own.")
+        stream.capture = capture
+        capture.add(stream.handle, "wait", None, () if node is None else (node,))
+
     def event_create(self) -> int:
-        with self._lock:
+        with self._usable:
             handle = next(self._ids)
             self._events[handle] = _CudaEvent()
             return handle
@@ -435,9 +578,21 @@ class Device(Releasing):
             raise DeviceError("CUDA_ERROR_INVALID_HANDLE", f"{handle!r} is no event of this device")
         return event
 
+    def _completed_event(self, handle: int, doing: str) -> _CudaEvent:
+        """An event that can complete: one that was not recorded in a capture."""
+        event = self._event(handle)
+        if event.captured is not None:
+            event.captured[0].valid = False
+            raise _captured_event(doing)
+        return event
+
     def event_record(self, handle: int, stream: int) -> None:
-        with self._lock:
-            event, queue = self._event(handle), self._stream(stream)
+        with self._usable:
+            event, queue = self._event(handle), self._target(stream, False)
+            if queue.capture is not None:
+                event.captured = queue.capture, queue.capture.last[queue.handle]
+                return
+            event.captured = None
 
             def run() -> None:
                 event.time_ns = time.perf_counter_ns()
@@ -445,14 +600,14 @@ class Device(Releasing):
             event.recorded = self._enqueue(queue, self._note("event_record", stream), run)
 
     def event_synchronize(self, handle: int) -> None:
-        with self._lock:
-            event = self._event(handle)
+        with self._usable:
+            event = self._completed_event(handle, "waiting for")
             stream = event.recorded.stream if event.recorded else DEFAULT_STREAM
             self._wait([event.recorded] if event.recorded else [], stream, "event")
 
     def event_query(self, handle: int) -> bool:
-        with self._lock:
-            recorded = self._event(handle).recorded
+        with self._usable:
+            recorded = self._completed_event(handle, "asking").recorded
             if recorded is None or recorded.done:
                 return True
             self._complete([self._streams[recorded.stream].queue[0]])
@@ -461,8 +616,8 @@ class Device(Releasing):
 
     def event_elapsed(self, start: int, end: int) -> float:
         """Milliseconds between two events: this machine's time, not a GPU's."""
-        with self._lock:
-            first, last = self._event(start), self._event(end)
+        with self._usable:
+            first, last = (self._completed_event(handle, "timing") for handle in (start, end))
             for name, event in (("start", first), ("end", last)):
                 if event.recorded is None:
                     raise DeviceError(
@@ -475,12 +630,187 @@ class Device(Releasing):
                     )
             return (last.time_ns - first.time_ns) / 1e6
 
+    # --- capture and graphs ---------------------------------------------------------------------------------------
+
+    def stream_begin_capture(self, handle: int, mode: int) -> None:
+        """From now on the stream collects work instead of running it. `mode`: 0 global, 1 thread-local, 2 relaxed."""
+        with self._usable:
+            stream = self._stream(handle)
+            if handle == DEFAULT_STREAM:
+                raise DeviceError(
+                    "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
+                    "the default stream cannot be captured. Create a stream, and give it to all of the work.",
+                )
+            if mode not in (0, 1, RELAXED):
+                raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"capture mode {mode}; expected 0, 1 or 2")
+            if stream.capture is not None:
+                raise DeviceError(
+                    "CUDA_ERROR_ILLEGAL_STATE", "this stream is capturing already. End that capture first."
+                )
+            stream.capture = Capture(handle, mode)
+            self._captures.append(stream.capture)
+
+    def stream_capture_status(self, handle: int) -> int:
+        """0: not capturing, 1: capturing, 2: capturing, and the capture is invalid."""
+        with self._usable:
+            capture = self._stream(handle).capture
+            return 0 if capture is None else 1 if capture.valid else 2
+
+    def stream_end_capture(self, handle: int) -> int:
+        """End the capture that began in this stream; return the graph. An invalid one ends too, and gives an error."""
+        with self._usable:
+            capture = self._stream(handle).capture
+            if capture is None:
+                raise DeviceError("CUDA_ERROR_ILLEGAL_STATE", "this stream is not capturing. Begin a capture first.")
+            if capture.origin != handle:
+                capture.valid = False
+                raise DeviceError(
+                    "CUDA_ERROR_STREAM_CAPTURE_UNMATCHED",
+                    f"the capture began in stream {capture.origin}. End it there.",
+                )
+            self._end(capture)
+            if not capture.valid:
+                raise invalidated()
+            unjoined = capture.unjoined()
+            if unjoined:
+                raise DeviceError(
+                    "CUDA_ERROR_STREAM_CAPTURE_UNJOINED",
+                    f"the capturing stream does not wait for stream {', '.join(map(str, unjoined))}. Record an event"
+                    " there and let the capturing stream wait for it, then end the capture.",
+                )
+            ident = next(self._ids)
+            self._graphs[ident] = capture
+            return ident
+
+    def _end(self, capture: Capture) -> None:
+        self._captures.remove(capture)
+        for handle in capture.last:
+            if handle in self._streams:
+                self._streams[handle].capture = None
+
+    def _graph(self, ident: int, kind: str, known: dict[int, Any]) -> Any:
+        graph = known.get(ident)
+        if graph is None:
+            raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{kind} {ident!r} does not exist, or was destroyed")
+        return graph
+
+    def graph_nodes(self, ident: int) -> list[str]:
+        """What a graph does, in the order of capture: "memcpy", "memset", "kernel" (an execution), "graph"."""
+        with self._usable:
+            return [node.kind for node in self._graph(ident, "graph", self._graphs).nodes if node.kind != "wait"]
+
+    def graph_instantiate(self, ident: int) -> int:
+        """A graph that can be launched."""
+        with self._usable:
+            graph = self._graph(ident, "graph", self._graphs)
+            inner = {}
+            for captured in graph.last:
+                if captured != graph.origin:
+                    handle = inner[captured] = next(self._ids)
+                    self._streams[handle] = _Stream(handle, NON_BLOCKING)
+            ident = next(self._ids)
+            self._executable[ident] = ExecutableGraph(graph, inner)
+            return ident
+
+    def graph_launch(self, ident: int, stream: int) -> None:
+        """Enqueue all that the graph holds, with the addresses and shapes that it was captured with.
+
+        Raises:
+            DeviceError: an operand is gone (error 700 from now on), or the stream's own capture is invalid.
+        """
+        with self._usable:
+            queue, executable = self._target(stream, False), self._graph(ident, "executable graph", self._executable)
+            if queue.capture is not None:
+                queue.capture.add(stream, "graph", lambda handle: self._launch(executable, self._stream(handle)))
+                return
+            self._launch(executable, queue)
+
+    def _launch(self, executable: ExecutableGraph, queue: _Stream) -> None:
+        earlier = executable.last
+        waits = [earlier] if earlier is not None and not earlier.done else []
+        begun = self._enqueue(queue, self._note("graph_launch", queue.handle), _nothing, waits)
+        started, done = {queue.handle}, list[Operation]()
+        for node in executable.graph.nodes:
+            handle = executable.inner.get(node.stream, queue.handle)
+            after = [done[index] for index in node.after]
+            if handle not in started:
+                started.add(handle)
+                after.append(begun)
+            target = self._streams[handle]
+            if after:
+                self._enqueue(target, self._note("wait_event", handle), _nothing, after)
+            if node.enqueue is not None:
+                try:
+                    node.enqueue(handle)
+                except DeviceError as error:  # its operands were right when they were captured
+                    detail = f"launch of a graph whose operands have changed since it was captured: {error.detail}"
+                    lost = DeviceError("CUDA_ERROR_ILLEGAL_ADDRESS", detail)
+                    self._fail(lost)
+                    raise lost from None
+            assert target.last is not None
+            done.append(target.last)
+        executable.last = queue.last
+
+    def graph_destroy(self, ident: int) -> None:
+        """Forget a graph. What was instantiated from it stays."""
+        with self._usable:
+            self._graph(ident, "graph", self._graphs)
+            del self._graphs[ident]
+
+    def graph_exec_destroy(self, ident: int) -> None:
+        with self._usable:
+            executable = self._graph(ident, "executable graph", self._executable)
+            for handle in executable.inner.values():
+                self._streams[handle].destroyed = True
+                if not self._streams[handle].queue:
+                    del self._streams[handle]
+            del self._executable[ident]
+
+    # --- the context ----------------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """End the CUDA context: all memory, streams, events, engines and graphs are gone, an error that stays too."""
+        self._drain()
+        with self._lock:
+            self._note("reset")
+            for allocation in self._allocations.values():
+                if not allocation.freed:
+                    self._pages.give(allocation.free())
+                    self._freed.append(allocation.address)
+            for memory in self._host.values():
+                memory.close()
+            for known in (self._host, self._events, self._engines, self._plans, self._contexts, self._graphs):
+                known.clear()
+            self._executable.clear()
+            self._captures.clear()
+            self._streams = {DEFAULT_STREAM: _Stream(DEFAULT_STREAM, 0)}
+            self._used = 0
+            self._fault = self._usable.lost = None
+
+    def live(self) -> list[dict[str, Any]]:
+        """What was made and is not freed: dicts of kind, id (an address or a handle), nbytes and tensor."""
+        self._drain()
+        with self._lock:
+            rows: list[tuple[str, int, int, str]] = [
+                ("device memory", a.address, a.nbytes, a.tensor) for a in self._allocations.values() if not a.freed
+            ]
+            rows += [("pinned memory", ident, memory.nbytes, "") for ident, memory in self._host.items()]
+            rows += [("engine", ident, engine.plan.weight_bytes, "") for ident, engine in self._engines.items()]
+            rows += [("execution context", ident, context.nbytes, "") for ident, context in self._contexts.items()]
+            own = {handle for each in self._executable.values() for handle in each.inner.values()}
+            streams = [s for s in self._streams.values() if s.handle not in own and s.handle and not s.destroyed]
+            rows += [("stream", stream.handle, 0, "") for stream in streams]
+            rows += [("event", ident, 0, "") for ident in self._events]
+            rows += [("graph", ident, 0, "") for ident in self._graphs]
+            rows += [("executable graph", ident, 0, "") for ident in self._executable]
+            return [dict(zip(("kind", "id", "nbytes", "tensor"), row, strict=True)) for row in rows]
+
     # --- memory ---------------------------------------------------------------------------------------------------
 
     def mem_get_info(self) -> list[int]:
         """[free, total] bytes of device memory."""
         self._drain()
-        with self._lock:
+        with self._usable:
             return [self.memory - self._used, self.memory]
 
     def _take(self, nbytes: int, what: str) -> None:
@@ -494,8 +824,9 @@ class Device(Releasing):
 
     def mem_alloc(self, nbytes: int) -> int:
         self._drain()
-        with self._lock:
+        with self._usable:
             began = time.perf_counter_ns()
+            self._refuse_capture("allocating memory", "Allocate before the capture begins.")
             if nbytes <= 0:
                 raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"an allocation of {nbytes} bytes; expected at least 1")
             address = self._next_address
@@ -516,7 +847,8 @@ class Device(Releasing):
 
     def mem_free(self, address: int) -> None:
         """Waits for the whole device first, as cuMemFree does."""
-        with self._lock:
+        with self._usable:
+            self._refuse_capture("freeing memory", "Free after the capture has ended.")
             allocation = self._allocations.get(address)
             if allocation is None or allocation.freed:
                 what = "was freed already" if allocation else "is not the start of an allocation"
@@ -542,10 +874,13 @@ class Device(Releasing):
         inside = address < allocation.address + max(allocation.nbytes, 1)
         return allocation if inside else None
 
-    def _range(self, address: int, nbytes: int, what: str, piece: Rows | None = None) -> tuple[Allocation, int]:
+    def _range(
+        self, address: int, nbytes: int, what: str, piece: Rows | None = None, code: str = "CUDA_ERROR_INVALID_VALUE"
+    ) -> tuple[Allocation, int]:
         """The allocation and offset of a device range; raises with what is wrong about it and the remedy.
 
-        `piece`: the rows that make up the range, for the text.
+        `piece`: the rows that make up the range, for the text. `code`: a copy is refused at once as an invalid value;
+        what an execution reads and writes nobody checks, and a GPU reports it as an illegal access.
         """
         if nbytes < 0:
             raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{what}: {nbytes} bytes; expected 0 or more")
@@ -566,11 +901,11 @@ class Device(Releasing):
                     " array.ctypes.data): the GPU cannot reach it. Expected the address of cuda.mem_alloc(...), as"
                     " int(allocation)."
                 )
-            raise DeviceError("CUDA_ERROR_ILLEGAL_ADDRESS", detail)
+            raise DeviceError(code, detail)
         offset = address - allocation.address
         if allocation.freed:
             raise DeviceError(
-                "CUDA_ERROR_ILLEGAL_ADDRESS",
+                code,
                 f"{what}: 0x{address:x} lies in a buffer of {allocation.nbytes:,} bytes that was freed. Keep the object"
                 " that cuda.mem_alloc returned alive as long as its address is in use (pycuda frees it when it is"
                 " collected).",
@@ -579,14 +914,14 @@ class Device(Releasing):
             room = allocation.nbytes - offset
             if piece is not None and piece.rows > 1:
                 raise DeviceError(
-                    "CUDA_ERROR_ILLEGAL_ADDRESS",
+                    code,
                     f"{what}: {piece.rows:,} rows of {piece.width:,} bytes, {piece.pitch:,} apart, reach over"
                     f" {nbytes:,} bytes, but the buffer at 0x{address:x} has {room:,}. Expected the pitch and the"
                     " offset of the shape that the device holds now: for the last of t steps in [B, t, V], a pitch of t"
                     " rows of V and an offset of t - 1.",
                 )
             raise DeviceError(
-                "CUDA_ERROR_ILLEGAL_ADDRESS",
+                code,
                 f"{what}: needs {nbytes:,} bytes, but the buffer at 0x{address:x} has {room:,}. Allocate volume(shape)"
                 " x itemsize for the largest shape of the profile, with the dtype that the engine reports.",
             )
@@ -595,8 +930,9 @@ class Device(Releasing):
     def host_alloc(self, nbytes: int) -> int:
         """Pinned memory, as a mapping that host and device share. `host_fd` hands out its file descriptor."""
         self._drain()
-        with self._lock:
+        with self._usable:
             began = time.perf_counter_ns()
+            self._refuse_capture("pinning memory", "Allocate before the capture begins.")
             if nbytes <= 0:
                 raise DeviceError(
                     "CUDA_ERROR_INVALID_VALUE", f"a pinned allocation of {nbytes} bytes; expected at least 1"
@@ -623,14 +959,13 @@ class Device(Releasing):
 
     def host_free(self, ident: int) -> None:
         """Frees pinned memory. Copies that are pending keep the mapping until they are done."""
-        with self._lock:
+        with self._usable:
+            self._refuse_capture("freeing pinned memory", "Free after the capture has ended.")
             memory = self.host_memory(ident)
             del self._host[ident]
             event = self._note("host_free", nbytes=memory.nbytes)
             event.started_ns = event.finished_ns = event.enqueued_ns
-            if memory.fd >= 0:
-                os.close(memory.fd)
-                memory.fd = -1
+            memory.close()
 
     def _pinned(self, ident: int, offset: int, nbytes: int) -> HostMemory:
         memory = self.host_memory(ident)
@@ -667,32 +1002,59 @@ class Device(Releasing):
         `nbytes` are `rows` of equal width; on the device their starts are `pitch` bytes apart, in pinned memory
         `host_pitch`. Rows by value come packed.
         """
-        with self._lock:
-            queue = self._stream(DEFAULT_STREAM if wait else stream)
-            allocation, there = self._device_rows(address, nbytes, rows, pitch, "copy host to device")
-            if data is not None:
-                if len(data) != nbytes:
-                    raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{len(data)} bytes came with a copy of {nbytes}")
-                memory = "pageable, synchronous"
-                pinned, here = None, in_rows(0, nbytes, rows, 0, "copy host to device")
-                source = np.frombuffer(data, np.uint8)
-            else:
-                pinned, here = self._host_rows(host, offset, nbytes, rows, host_pitch, "copy host to device")
-                memory = "pinned, synchronous" if wait else "pinned"
-                source = pinned.data
-            event = self._note(
-                "htod", queue.handle, nbytes=nbytes, address=address, memory=memory, tensor=allocation.tensor
-            )
-            if pinned is not None and self._evidence:
-                event.digests = {"enqueued": _digest(here.of(source))}
-            mark(allocation, there, dtype)
-            run = CopyFromHost(event.index, allocation, there, pinned, here, source)
-            operation = self._enqueue(queue, event, run)
-            if pinned is not None:
-                pinned.uploads[event.index] = operation
-            if wait or data is not None:
-                self._complete([operation])
-                self._raise_fault()
+        with self._usable:
+            self._htod(stream, address, nbytes, host, offset, data, wait, dtype, rows, pitch, host_pitch)
+
+    def _htod(
+        self,
+        stream: int,
+        address: int,
+        nbytes: int,
+        host: int,
+        offset: int,
+        data: bytes | None,
+        wait: bool,
+        dtype: str,
+        rows: int,
+        pitch: int,
+        host_pitch: int,
+    ) -> None:
+        queue = self._target(stream, wait)
+        allocation, there = self._device_rows(address, nbytes, rows, pitch, "copy host to device")
+        if data is not None:
+            if len(data) != nbytes:
+                raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{len(data)} bytes came with a copy of {nbytes}")
+            memory = "pageable, synchronous"
+            pinned, here = None, in_rows(0, nbytes, rows, 0, "copy host to device")
+            source = np.frombuffer(data, np.uint8)
+        else:
+            pinned, here = self._host_rows(host, offset, nbytes, rows, host_pitch, "copy host to device")
+            memory = "pinned, synchronous" if wait else "pinned"
+            source = pinned.data
+        if queue.capture is not None:
+            again = (address, nbytes, host, offset, None, False, dtype, rows, pitch, host_pitch)
+            self._capture_copy(queue.capture, queue, pinned, lambda handle: self._htod(handle, *again))
+            return
+        event = self._note(
+            "htod", queue.handle, nbytes=nbytes, address=address, memory=memory, tensor=allocation.tensor
+        )
+        if pinned is not None and self._evidence:
+            event.digests = {"enqueued": _digest(here.of(source))}
+        mark(allocation, there, dtype)
+        run = CopyFromHost(event.index, allocation, there, pinned, here, source)
+        operation = self._enqueue(queue, event, run)
+        if pinned is not None:
+            pinned.uploads[event.index] = operation
+        if wait or data is not None:
+            self._complete([operation])
+            self._raise_fault()
+
+    def _capture_copy(
+        self, capture: Capture, queue: _Stream, pinned: HostMemory | None, enqueue: Callable[[int], None]
+    ) -> None:
+        if pinned is None:
+            self._refuse_capture("a copy of pageable memory", "Use pinned memory.", capture)
+        capture.add(queue.handle, "memcpy", enqueue)
 
     def memcpy_dtoh(
         self,
@@ -731,36 +1093,54 @@ class Device(Releasing):
         host_pitch: int = 0,
     ) -> None:
         """The same; pageable bytes are put `into` an array of uint8."""
-        with self._lock:
-            what = "copy device to host"
-            queue = self._stream(DEFAULT_STREAM if wait else stream)
-            allocation, there = self._device_rows(address, nbytes, rows, pitch, what)
-            written = allocation.written_at(there.start)
-            if dtype and written and not is_bytes(dtype) and not fits(written, dtype):
-                raise DeviceError(
-                    "CUDA_ERROR_INVALID_VALUE",
-                    f"{what}{_called(allocation)}: the device holds {written}, the host array is {dtype}."
-                    f" The bytes would be read as something else. Expected a host array of {written}.",
-                )
-            target: np.ndarray
-            if into is not None:
-                pinned, here = None, in_rows(0, nbytes, rows, 0, what)
-                memory, target = "pageable, synchronous", into
-            else:
-                pinned, here = self._host_rows(host, offset, nbytes, rows, host_pitch, what)
-                memory, target = "pinned, synchronous" if wait else "pinned", pinned.data
-            event = self._note(
-                "dtoh", queue.handle, nbytes=nbytes, source=address, memory=memory, tensor=allocation.tensor
+        with self._usable:
+            self._dtoh(stream, address, nbytes, host, offset, into, wait, dtype, rows, pitch, host_pitch)
+
+    def _dtoh(
+        self,
+        stream: int,
+        address: int,
+        nbytes: int,
+        host: int,
+        offset: int,
+        into: np.ndarray | None,
+        wait: bool,
+        dtype: str,
+        rows: int,
+        pitch: int,
+        host_pitch: int,
+    ) -> None:
+        what = "copy device to host"
+        queue = self._target(stream, wait)
+        allocation, there = self._device_rows(address, nbytes, rows, pitch, what)
+        written = allocation.written_at(there.start)
+        if dtype and written and not is_bytes(dtype) and not fits(written, dtype):
+            raise DeviceError(
+                "CUDA_ERROR_INVALID_VALUE",
+                f"{what}{_called(allocation)}: the device holds {written}, the host array is {dtype}."
+                f" The bytes would be read as something else. Expected a host array of {written}.",
             )
-            run = CopyToHost(event.index, allocation, there, pinned, here, target)
-            if pinned is not None:
-                # What a pending copy to the device will still read there must leave before the poison comes.
-                self._complete([op for op in pinned.uploads.values() if run.overlaps(op.run)])
-                run.begin()
-            operation = self._enqueue(queue, event, run)
-            if wait or into is not None:
-                self._complete([operation])
-                self._raise_fault()
+        target: np.ndarray
+        if into is not None:
+            pinned, here = None, in_rows(0, nbytes, rows, 0, what)
+            memory, target = "pageable, synchronous", into
+        else:
+            pinned, here = self._host_rows(host, offset, nbytes, rows, host_pitch, what)
+            memory, target = "pinned, synchronous" if wait else "pinned", pinned.data
+        if queue.capture is not None:
+            again = (address, nbytes, host, offset, None, False, dtype, rows, pitch, host_pitch)
+            self._capture_copy(queue.capture, queue, pinned, lambda handle: self._dtoh(handle, *again))
+            return
+        event = self._note("dtoh", queue.handle, nbytes=nbytes, source=address, memory=memory, tensor=allocation.tensor)
+        run = CopyToHost(event.index, allocation, there, pinned, here, target)
+        if pinned is not None:
+            # What a pending copy to the device will still read there must leave before the poison comes.
+            self._complete([op for op in pinned.uploads.values() if run.overlaps(op.run)])
+            run.begin()
+        operation = self._enqueue(queue, event, run)
+        if wait or into is not None:
+            self._complete([operation])
+            self._raise_fault()
 
     def memcpy_dtod(
         self,
@@ -774,21 +1154,38 @@ class Device(Releasing):
         source_pitch: int = 0,
     ) -> None:
         """Device to device; `rows` and pitches are as in `memcpy_htod`."""
-        with self._lock:
-            queue = self._stream(DEFAULT_STREAM if wait else stream)
-            to, to_rows = self._device_rows(target, nbytes, rows, target_pitch, "copy device to device, target")
-            of, of_rows = self._device_rows(source, nbytes, rows, source_pitch, "copy device to device, source")
-            event = self._note("dtod", queue.handle, nbytes=nbytes, address=target, source=source)
-            mark(to, to_rows, of.written_at(of_rows.start))
+        with self._usable:
+            self._dtod(stream, target, source, nbytes, wait, rows, target_pitch, source_pitch)
 
-            def run() -> None:
-                source_bytes = of.touch(of_rows).copy()
-                to.touch(to_rows, overwrites=True)[...] = source_bytes
+    def _dtod(
+        self,
+        stream: int,
+        target: int,
+        source: int,
+        nbytes: int,
+        wait: bool,
+        rows: int,
+        target_pitch: int,
+        source_pitch: int,
+    ) -> None:
+        queue = self._target(stream, wait)
+        to, to_rows = self._device_rows(target, nbytes, rows, target_pitch, "copy device to device, target")
+        of, of_rows = self._device_rows(source, nbytes, rows, source_pitch, "copy device to device, source")
+        if queue.capture is not None:
+            again = (target, source, nbytes, False, rows, target_pitch, source_pitch)
+            queue.capture.add(queue.handle, "memcpy", lambda handle: self._dtod(handle, *again))
+            return
+        event = self._note("dtod", queue.handle, nbytes=nbytes, address=target, source=source)
+        mark(to, to_rows, of.written_at(of_rows.start))
 
-            operation = self._enqueue(queue, event, run)
-            if wait:
-                self._complete([operation])
-                self._raise_fault()
+        def run() -> None:
+            source_bytes = of.touch(of_rows).copy()
+            to.touch(to_rows, overwrites=True)[...] = source_bytes
+
+        operation = self._enqueue(queue, event, run)
+        if wait:
+            self._complete([operation])
+            self._raise_fault()
 
     def _device_rows(self, address: int, nbytes: int, rows: int, pitch: int, what: str) -> tuple[Allocation, Rows]:
         """The allocation that all rows lie in, and where; raises with what is wrong about them."""
@@ -804,21 +1201,28 @@ class Device(Releasing):
 
     def memset(self, address: int, pattern: bytes, count: int, stream: int, wait: bool) -> None:
         """`count` times the 1, 2 or 4 bytes of `pattern`."""
-        with self._lock:
-            queue = self._stream(DEFAULT_STREAM if wait else stream)
-            nbytes = len(pattern) * count
-            allocation, start = self._range(address, nbytes, "memset")
-            event = self._note("memset", queue.handle, nbytes=nbytes, address=address, tensor=allocation.tensor)
-            mark(allocation, Rows(start, nbytes), "")
+        with self._usable:
+            self._memset(stream, address, pattern, count, wait)
 
-            def run() -> None:
-                filled = allocation.touch(Rows(start, nbytes), overwrites=True)
-                filled[...] = np.tile(np.frombuffer(pattern, np.uint8), count).reshape(filled.shape)
+    def _memset(self, stream: int, address: int, pattern: bytes, count: int, wait: bool) -> None:
+        queue = self._target(stream, wait)
+        nbytes = len(pattern) * count
+        allocation, start = self._range(address, nbytes, "memset")
+        if queue.capture is not None:
+            again = (address, pattern, count, False)
+            queue.capture.add(queue.handle, "memset", lambda handle: self._memset(handle, *again))
+            return
+        event = self._note("memset", queue.handle, nbytes=nbytes, address=address, tensor=allocation.tensor)
+        mark(allocation, Rows(start, nbytes), "")
 
-            operation = self._enqueue(queue, event, run)
-            if wait:
-                self._complete([operation])
-                self._raise_fault()
+        def run() -> None:
+            filled = allocation.touch(Rows(start, nbytes), overwrites=True)
+            filled[...] = np.tile(np.frombuffer(pattern, np.uint8), count).reshape(filled.shape)
+
+        operation = self._enqueue(queue, event, run)
+        if wait:
+            self._complete([operation])
+            self._raise_fault()
 
     # --- engines --------------------------------------------------------------------------------------------------
 
@@ -829,7 +1233,7 @@ class Device(Releasing):
         TensorRT's log.
         """
         self._drain()
-        with self._lock:
+        with self._usable:
             began = time.perf_counter_ns()
             try:
                 opened = open_plan(plan)
@@ -865,7 +1269,7 @@ class Device(Releasing):
 
     def infer_shapes(self, engine: int, shapes: dict[str, list[int]]) -> dict[str, list[int]]:
         """Shapes of all outputs for the given shapes of all inputs; -1 where only running can tell."""
-        with self._lock:
+        with self._usable:
             return {name: list(shape) for name, shape in self._shapes(self._engine(engine), shapes).items()}
 
     @staticmethod
@@ -886,7 +1290,8 @@ class Device(Releasing):
     def context_create(self, engine: int) -> int:
         """An execution context: takes the engine's activation memory."""
         self._drain()
-        with self._lock:
+        with self._usable:
+            self._refuse_capture("creating an execution context", "Create it before the capture begins.")
             nbytes = max(self._engine(engine).plan.activation_bytes)
             self._take(nbytes, "the activation memory of an execution context")
             ident = next(self._ids)
@@ -922,17 +1327,18 @@ class Device(Releasing):
             DeviceError: the execution was refused. The same error is raised by the next synchronisation, as a GPU
                 would report an illegal access, so that nobody overlooks it.
         """
-        with self._lock:
+        with self._usable:
             try:
-                self._execute(context, stream, wait, profile, shapes, addresses)
+                self._execute(stream, context, wait, profile, shapes, addresses)
             except DeviceError as error:
-                self._fault = self._fault or error
+                if "CAPTURE" not in error.code:
+                    self._fail(error)
                 raise
 
     def _execute(
         self,
-        context: int,
         stream: int,
+        context: int,
         wait: bool,
         profile: int,
         shapes: dict[str, list[int]],
@@ -943,7 +1349,7 @@ class Device(Releasing):
             raise DeviceError(
                 "CUDA_ERROR_INVALID_HANDLE", f"execution context {context!r} does not exist on this device"
             )
-        queue = self._stream(DEFAULT_STREAM if wait else stream)
+        queue = self._target(stream, wait)
         engine = self._engine(known.engine)
         given: dict[str, Shape] = {}
         for tensor in engine.inputs:
@@ -959,13 +1365,27 @@ class Device(Releasing):
             nbytes = int(np.prod([d for d in shape if d >= 0], dtype=np.int64)) * tensor.itemsize
             dtype = DTYPES[tensor.dtype]
             what = f"{tensor.mode.lower()} tensor {tensor.name!r} of shape {list(shape)} and dtype {dtype}"
-            allocation, offset = self._range(addresses.get(tensor.name, 0), nbytes, what)
+            allocation, offset = self._range(
+                addresses.get(tensor.name, 0), nbytes, what, code="CUDA_ERROR_ILLEGAL_ADDRESS"
+            )
             if tensor.mode == "INPUT":
                 self._check_dtype(allocation, offset, nbytes, dtype, what)
             allocation.tensor = tensor.name
             if -1 in shape:  # only running can tell: all that is left of the buffer may be filled
                 nbytes = allocation.nbytes - offset
             places[tensor.name] = (allocation, offset, nbytes)
+        prepared = (profile, tuple(given.items()))
+        if queue.capture is not None:
+            if known.prepared != prepared:
+                self._refuse_capture(
+                    "the first execution with this profile and these shapes, for which TensorRT allocates",
+                    "Execute once with them and synchronise, then capture.",
+                    queue.capture,
+                )
+            again = (context, False, profile, dict(shapes), dict(addresses))
+            queue.capture.add(queue.handle, "kernel", lambda handle: self._execute(handle, *again))
+            return
+        known.prepared = prepared
         for tensor in engine.outputs:
             allocation, offset, nbytes = places[tensor.name]
             mark(allocation, Rows(offset, nbytes), DTYPES[tensor.dtype])
@@ -1062,6 +1482,14 @@ def _digest(data: bytes | np.ndarray) -> str:
     """SHA-256 of bytes, or of an array's in C order."""
     flat: Any = np.ascontiguousarray(data).reshape(-1).view(np.uint8) if isinstance(data, np.ndarray) else data
     return hashlib.sha256(flat).hexdigest()
+
+
+def _captured_event(doing: str) -> DeviceError:
+    return DeviceError(
+        "CUDA_ERROR_CAPTURED_EVENT",
+        f"{doing} an event that was recorded in a capture: it is a place in a graph and no point in time. Record it"
+        " again outside, or use another event.",
+    )
 
 
 def _nothing() -> None:

@@ -5,9 +5,12 @@ The front ends share it. Pinned memory is the device's; here stands only where t
 
 from __future__ import annotations
 
+import atexit
 import bisect
 import ctypes
+import gc
 import os
+import re
 import sys
 import threading
 from collections import deque
@@ -121,6 +124,65 @@ def _cuda_device() -> Any:  # pragma: no cover - needs a GPU
 
 
 _current: Host | None = None
+_UNITS = {"": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+def memory_size(text: str) -> int:
+    """Bytes from "16106127360", "15GiB" or "1.5 GB".
+
+    Raises:
+        ValueError: it is no size.
+    """
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", text.strip())
+    if found is None or found[2].upper() not in _UNITS or not float(found[1]):
+        raise ValueError(f"{text!r} is no size of memory; expected bytes, or as in 15GiB or 800MiB")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def _from_environment() -> dict[str, int]:
+    """What TRT_DEVICE_MEMORY (as 15GiB) and TRT_DEVICE_CC (as 8.6) say of the simulated device.
+
+    Raises:
+        ValueError: one of them says something else.
+    """
+    settings = {}
+    size, capability = os.environ.get("TRT_DEVICE_MEMORY", ""), os.environ.get("TRT_DEVICE_CC", "")
+    if size:
+        try:
+            settings["memory"] = memory_size(size)
+        except ValueError as error:
+            raise ValueError(f"TRT_DEVICE_MEMORY: {error}") from None
+    if capability:
+        if not re.fullmatch(r"[0-9]{1,2}\.[0-9]", capability):
+            raise ValueError(f"TRT_DEVICE_CC is {capability!r}; expected a compute capability, as 8.6")
+        settings["compute_capability"] = int(capability.replace(".", ""))
+    return settings
+
+
+def leaks() -> str:
+    """What of the device's memory, streams, events and engines was not freed, as text, a line each; "" for nothing."""
+    return "\n".join(
+        f"  {each['kind']} {each['id']:#x}"
+        + (f", {each['nbytes']:,} bytes" if each["nbytes"] else "")
+        + (f", {each['tensor']!r}" if each["tensor"] else "")
+        for each in current().device.live()
+    )
+
+
+def _tell_leaks() -> None:
+    if _current is None or not hasattr(_current.device, "live"):
+        return
+    gc.collect()
+    try:
+        lines = leaks()
+    except DeviceError:
+        return
+    if lines:
+        print(f"[simulator] not freed when the program ended:\n{lines}", file=sys.stderr)
+
+
+if os.environ.get("TRT_LEAKS", "0") not in ("", "0"):
+    atexit.register(_tell_leaks)
 
 
 def use(transport: str = "process", **settings: int) -> Host:
@@ -130,9 +192,12 @@ def use(transport: str = "process", **settings: int) -> Host:
         transport: "process" (simulated, here), "child" (simulated, in a child process), "inherited" (simulated, behind
             the socket in the environment variable TRT_DEVICE_FD: a graded run), or "cuda": the real GPU, with ONNX
             Runtime's CUDA provider in the place of a TensorRT that cannot run there.
-        settings: of the simulated device: `memory` in bytes, `threads` of ONNX Runtime.
+        settings: of the simulated device: `memory` in bytes (default: TRT_DEVICE_MEMORY, else a T4's 15 GiB),
+            `compute_capability` as 86 (default: TRT_DEVICE_CC, else 0: see `Device`), `threads` of ONNX Runtime.
+
+    Raises:
+        ValueError: there is no such transport, or an environment variable is wrong.
     """
-    global _current
     kinds: dict[str, Any] = {
         "process": InProcessDevice,
         "child": ChildDevice,
@@ -141,9 +206,17 @@ def use(transport: str = "process", **settings: int) -> Host:
     }
     if transport not in kinds:
         raise ValueError(f"no transport {transport!r}; expected one of {', '.join(kinds)}")
+    if transport in ("process", "child"):
+        settings = _from_environment() | settings
+    return adopt(kinds[transport](**settings))
+
+
+def adopt(device: Any) -> Host:
+    """Use `device` from now on, and close the one before."""
+    global _current
     if _current is not None and not isinstance(_current.device, _AfterFork):
         _current.device.close()
-    _current = Host(kinds[transport](**settings))
+    _current = Host(device)
     return _current
 
 

@@ -155,6 +155,12 @@ class HostMemory:
         self.downloads: dict[int, CopyToHost] = {}
         self.uploads: dict[int, Operation] = {}
 
+    def close(self) -> None:
+        """Hand the mapping out no more; those who have it keep it."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
 
 class Copy:
     """A copy between device and host, kept as an object so that its host range can be asked for while it is pending."""

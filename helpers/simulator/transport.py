@@ -152,15 +152,16 @@ class ChildDevice(RemoteDevice):
     Args: as for `Device`.
     """
 
-    def __init__(self, memory: int = T4_MEMORY, threads: int = 0) -> None:
+    def __init__(self, memory: int = T4_MEMORY, threads: int = 0, compute_capability: int = 0) -> None:
         if sys.platform != "linux":  # pragma: no cover - shared pinned memory is a memfd
             raise OSError("a device in a child process needs Linux; use the in-process device on this system")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
         with theirs:
+            numbers = (theirs.fileno(), memory, threads, compute_capability)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "helpers.simulator.transport", str(theirs.fileno()), str(memory), str(threads)],
+                [sys.executable, "-m", "helpers.simulator.transport", *map(str, numbers)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C in a terminal goes to the whole group: it is not the device's affair
@@ -262,10 +263,10 @@ def _checked(method: Any, arguments: list[Any], methods: Methods = METHODS) -> l
 
 
 def main() -> None:
-    fd, memory, threads = (int(argument) for argument in sys.argv[1:])
+    fd, memory, threads, compute_capability = (int(argument) for argument in sys.argv[1:])
     with socket.socket(fileno=fd) as connection:
         try:
-            serve(connection, Device(memory, threads, shared=True), methods=ALL_METHODS)
+            serve(connection, Device(memory, threads, True, compute_capability), methods=ALL_METHODS)
         except ProtocolError as error:
             sys.exit(f"simulated device: malformed message, the device ends: {error}")
 

@@ -134,8 +134,8 @@ def test_reading_before_synchronising_is_poison_and_named(classifier):
         assert "no copy into it is pending" in backend.explain(early)
 
 
-def _named(classifier, words):
-    """The execution is refused, logged, and raised again by the next synchronisation."""
+def _named(classifier, words, lost=True):
+    """The execution is refused, logged, and raised again by the next synchronisation; by all where CUDA loses it."""
     assert classifier.context.execute_async_v3(classifier.stream.handle) is False
     for word in words:
         assert word in classifier.log.said(), classifier.log.said()
@@ -143,7 +143,12 @@ def _named(classifier, words):
         classifier.stream.synchronize()
     for word in words:
         assert word in str(error.value)
-    classifier.stream.synchronize()  # said once
+    for _ in range(2):
+        if lost:
+            with pytest.raises(classifier.cuda.LogicError, match=r"illegal memory access.*The CUDA context is lost"):
+                classifier.cuda.mem_alloc(8)
+        else:
+            classifier.stream.synchronize()  # said once
 
 
 @pytest.mark.parametrize("tensor", ["input_ids", "logits"])
@@ -165,7 +170,7 @@ def test_int32_buffer_for_an_int64_tensor_is_named(classifier):
     ids, mask = texts(2)
     classifier(ids, mask)
     classifier.cuda.memcpy_htod(classifier.device["input_ids"], ids.astype(np.int32))
-    _named(classifier, ["'input_ids'", "array of int32", "int64", "astype"])
+    _named(classifier, ["'input_ids'", "array of int32", "int64", "astype"], lost=False)
 
 
 def test_int32_buffer_of_int32_size_is_named_too(classifier):
@@ -202,7 +207,8 @@ def test_token_ids_beyond_the_vocabulary_fail_at_the_synchronisation(classifier)
     assert classifier.enqueue(ids, mask)
     with pytest.raises(classifier.cuda.LaunchError, match="the execution failed"):
         classifier.stream.synchronize()
-    np.testing.assert_allclose(classifier(*texts(2)), reference(*texts(2)), atol=1e-4)  # and the device goes on
+    with pytest.raises(classifier.cuda.LaunchError, match="The CUDA context is lost"):
+        classifier.enqueue(*texts(2))
 
 
 # --- TensorRT's return values ---
