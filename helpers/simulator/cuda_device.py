@@ -154,6 +154,15 @@ class CudaDevice:  # pragma: no cover - needs a GPU
         self._call("cuMemFree", self._cu.CUdeviceptr(address))
         self._note("free", began=began, address=address)
 
+    def mem_free_async(self, address: int, stream: int) -> None:
+        self._call("cuMemFreeAsync", self._cu.CUdeviceptr(address), self._cu.CUstream(stream))
+        self._note("free", stream, address=address)
+
+    def mem_range(self, address: int) -> list[int]:
+        self._call("cuDriverGetVersion")
+        error, start, nbytes = self._cu.cuMemGetAddressRange(self._cu.CUdeviceptr(address))
+        return [] if int(error) else [int(start), int(nbytes)]
+
     def host_alloc(self, nbytes: int) -> int:
         began = time.perf_counter_ns()
         ident = next(self._ids)
@@ -195,9 +204,9 @@ class CudaDevice:  # pragma: no cover - needs a GPU
         self._call("cuStreamWaitEvent", self._cu.CUstream(handle), self._events[event], 0)
         self._note("wait_event", handle)
 
-    def event_create(self) -> int:
+    def event_create(self, flags: int = 0) -> int:
         ident = next(self._ids)
-        self._events[ident] = self._call("cuEventCreate", 0)
+        self._events[ident] = self._call("cuEventCreate", flags)
         return ident
 
     def event_destroy(self, handle: int) -> None:

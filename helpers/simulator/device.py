@@ -63,6 +63,7 @@ FREED_LIMIT = 1_000
 JUDGE_ONLY = ("keep_digests", "allocation", "pinned", "fill_pinned", "settle")
 
 NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
+DISABLE_TIMING = 2  # CU_EVENT_DISABLE_TIMING
 DEFAULT_STREAM = 0
 
 
@@ -143,9 +144,10 @@ class _Stream:
 
 
 class _CudaEvent:
-    __slots__ = ("captured", "recorded", "time_ns")
+    __slots__ = ("captured", "flags", "recorded", "time_ns")
 
-    def __init__(self) -> None:
+    def __init__(self, flags: int) -> None:
+        self.flags = flags
         self.recorded: Operation | None = None
         self.captured: tuple[Capture, int | None] | None = None  # recorded in a capturing stream, behind which node
         self.time_ns = 0
@@ -242,7 +244,7 @@ class Device(Releasing):
         self._events: dict[int, _CudaEvent] = {}
         self._engines: dict[int, Engine] = {}
         self._contexts: dict[int, _Context] = {}
-        self._ids = iter(range(1, 1 << 62))
+        self._ids = iter(range(16, 1 << 62))  # 1 and 2 are CUDA's own handles of the default stream
         self._record: deque[Event] = deque(maxlen=RECORD_LIMIT)
         self._noted = 0
         self._freed: deque[int] = deque()
@@ -561,10 +563,10 @@ class Device(Releasing):
         stream.capture = capture
         capture.add(stream.handle, "wait", None, () if node is None else (node,))
 
-    def event_create(self) -> int:
+    def event_create(self, flags: int = 0) -> int:
         with self._usable:
             handle = next(self._ids)
-            self._events[handle] = _CudaEvent()
+            self._events[handle] = _CudaEvent(flags)
             return handle
 
     def event_destroy(self, handle: int) -> None:
@@ -619,6 +621,12 @@ class Device(Releasing):
         with self._usable:
             first, last = (self._completed_event(handle, "timing") for handle in (start, end))
             for name, event in (("start", first), ("end", last)):
+                if event.flags & DISABLE_TIMING:
+                    raise DeviceError(
+                        "CUDA_ERROR_INVALID_HANDLE",
+                        f"the {name} event was made without timing (CU_EVENT_DISABLE_TIMING); make it with the default"
+                        " flags",
+                    )
                 if event.recorded is None:
                     raise DeviceError(
                         "CUDA_ERROR_INVALID_HANDLE", f"the {name} event was never recorded; call record() first"
@@ -773,10 +781,10 @@ class Device(Releasing):
         self._drain()
         with self._lock:
             self._note("reset")
-            for allocation in self._allocations.values():
+            for allocation in list(self._allocations.values()):
                 if not allocation.freed:
-                    self._pages.give(allocation.free())
-                    self._freed.append(allocation.address)
+                    allocation.freed = True
+                    self._forget(allocation)
             for memory in self._host.values():
                 memory.close()
             for known in (self._host, self._events, self._engines, self._plans, self._contexts, self._graphs):
@@ -857,13 +865,37 @@ class Device(Releasing):
             event.started_ns = event.enqueued_ns
             self._complete([s.last for s in self._streams.values() if s.last])
             event.finished_ns = time.perf_counter_ns()
-            self._pages.give(allocation.free())
-            self._used -= allocation.nbytes
-            self._freed.append(address)
-            if len(self._freed) > FREED_LIMIT:
-                oldest = self._freed.popleft()
-                del self._allocations[oldest]
-                del self._bases[bisect.bisect_left(self._bases, oldest)]
+            allocation.freed = True
+            self._forget(allocation)
+
+    def mem_free_async(self, address: int, stream: int) -> None:
+        """Frees when the stream comes to it, as cuMemFreeAsync; for what is enqueued later the memory is gone."""
+        with self._usable:
+            queue, allocation = self._target(stream, False), self._allocations.get(address)
+            if queue.capture is not None:
+                self._refuse_capture("freeing memory", "Free after the capture has ended.", queue.capture)
+            if allocation is None or allocation.freed:
+                what = "was freed already" if allocation else "is not the start of an allocation"
+                raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"0x{address:x} {what}")
+            allocation.freed = True
+            event = self._note("free", queue.handle, nbytes=allocation.nbytes, address=address)
+            self._enqueue(queue, event, lambda: self._forget(allocation))
+
+    def _forget(self, allocation: Allocation) -> None:
+        """Take the memory back; remember for a while where it was."""
+        self._pages.give(allocation.take())
+        self._used -= allocation.nbytes
+        self._freed.append(allocation.address)
+        if len(self._freed) > FREED_LIMIT:
+            oldest = self._freed.popleft()
+            del self._allocations[oldest]
+            del self._bases[bisect.bisect_left(self._bases, oldest)]
+
+    def mem_range(self, address: int) -> list[int]:
+        """[start, bytes] of the live allocation that an address lies in (cuMemGetAddressRange); [] where none does."""
+        with self._usable:
+            allocation = self._find(address)
+            return [] if allocation is None or allocation.freed else [allocation.address, allocation.nbytes]
 
     def _find(self, address: int) -> Allocation | None:
         """The allocation that `address` lies in, freed ones too (their addresses are not used again)."""

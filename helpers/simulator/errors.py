@@ -12,6 +12,7 @@ ERROR_TEXTS = {
     "CUDA_ERROR_INVALID_HANDLE": "invalid resource handle",
     "CUDA_ERROR_ILLEGAL_STATE": "the operation cannot be performed in the present state",
     "CUDA_ERROR_NOT_READY": "device not ready",
+    "CUDA_ERROR_NOT_SUPPORTED": "operation not supported",
     "CUDA_ERROR_ILLEGAL_ADDRESS": "an illegal memory access was encountered",
     "CUDA_ERROR_LAUNCH_FAILED": "unspecified launch failure",
     "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED": "operation not permitted when stream is capturing",

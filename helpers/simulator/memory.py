@@ -124,9 +124,8 @@ class Allocation:
             fresh[:] = False
         return rows.of(self._data)
 
-    def free(self) -> np.ndarray:
-        """Forget the memory, and return it."""
-        self.freed = True
+    def take(self) -> np.ndarray:
+        """The memory itself, which this stands for no longer."""
         data, self._data, self._fresh = self._data, np.empty(0, np.uint8), np.empty(0, np.bool_)
         return data
 
