@@ -5,17 +5,15 @@ After `activate()` a notebook writes what it would write at work::
     import tensorrt as trt
     import pycuda.driver as cuda
     import pycuda.autoprimaryctx
+    from cuda.bindings import runtime as cudart  # instead of pycuda, as NVIDIA's samples
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.abc
-import importlib.machinery
 import importlib.util
 import os
 import sys
-import types
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +68,7 @@ def current() -> Backend | None:
 
 
 def activate(choice: str | None = None, *, quiet: bool = False, transport: str | None = None) -> Backend:
-    """Make `import tensorrt`, `import pycuda.driver` and `import pycuda.autoinit` work here, and say what serves them.
+    """Make `import tensorrt`, `import pycuda.driver` and `import cuda.bindings` work here, and say what serves them.
 
     Args:
         choice: "auto", "tensorrt", "tensorrt_rtx" or "simulator"; None reads TRT_BACKEND, and that defaults to "auto".
@@ -125,27 +123,20 @@ def _activate_nvidia(name: str, reason: str) -> Backend:  # pragma: no cover - n
     sys.modules["tensorrt"] = module
     if importlib.util.find_spec("pycuda") is None:
         from .simulator import host
+        from .simulator.frontends import imports
 
         host.use("cuda")
-        _serve_pycuda()
+        imports.serve_pycuda()
     title = "TensorRT" if name == "tensorrt" else "TensorRT-RTX"
     return Backend(name, module.__version__, f"NVIDIA's {title}", f"NVIDIA's {title}", reason, gpu=True)
 
 
-def _serve_pycuda() -> None:
-    """Make `import pycuda.driver` give our front end: of the simulated device, or of a GPU without pycuda."""
-    from .simulator.frontends import pycuda
-    from .simulator.frontends.pycuda import driver
-
-    sys.modules["pycuda"] = pycuda
-    sys.modules["pycuda.driver"] = driver
-    sys.meta_path.insert(0, _ContextModules())
-
-
 def _refuse_if_imported() -> None:
-    for name in ("tensorrt", "pycuda", "pycuda.driver"):
+    main = vars(sys.modules["__main__"]).values()
+    for name in ("tensorrt", "pycuda", "pycuda.driver", "cuda.bindings.runtime", "cuda.bindings.driver"):
         module = sys.modules.get(name)
-        if module is not None:
+        # a library may have taken cuda.bindings for itself: that is no harm; the program that will use it must not
+        if module is not None and (not name.startswith("cuda.") or any(value is module for value in main)):
             raise BackendUnavailable(
                 f"{name!r} was imported before backend.activate() ({getattr(module, '__file__', None)}), so the"
                 " simulator cannot serve it. Restart the kernel and call backend.activate() before the first `import"
@@ -156,7 +147,8 @@ def _refuse_if_imported() -> None:
 def _activate_simulator(reason: str, transport: str) -> Backend:
     _refuse_if_imported()
     from .simulator import host
-    from .simulator.frontends import tensorrt
+    from .simulator.frontends import imports, tensorrt
+    from .simulator.native import BUILDER, nv
 
     host.use(transport)
     module = tensorrt.module()
@@ -165,33 +157,14 @@ def _activate_simulator(reason: str, transport: str) -> Backend:
     if transport == "cuda":  # pragma: no cover - needs a GPU
         engine = "ONNX Runtime's CUDA provider behind TensorRT's API"
     if transport != "cuda" or importlib.util.find_spec("pycuda") is None:
-        _serve_pycuda()
+        imports.serve_pycuda()
+    if transport != "cuda":
+        imports.serve_cuda_bindings()
     _watch_cells()
-    builder = f"NVIDIA's TensorRT-RTX builder {module.__version__}, which needs no GPU"
+    builder = "the simulator's own builder (Python)"
+    if BUILDER == "nvidia":
+        builder = f"NVIDIA's TensorRT-RTX builder {nv.__version__}, which needs no GPU"
     return Backend("simulator", module.__version__, builder, engine, reason, gpu=transport == "cuda")
-
-
-class _ContextModules:
-    """Finds `pycuda.autoinit` and `autoprimaryctx`: importing them makes a context, so not before it is asked for."""
-
-    _names = ("pycuda.autoinit", "pycuda.autoprimaryctx")
-
-    def find_spec(self, name: str, path: Any = None, target: types.ModuleType | None = None) -> Any:
-        if name not in self._names:
-            return None
-        real = f"{__package__}.simulator.frontends.{name}"
-        return importlib.machinery.ModuleSpec(name, _Alias(real))
-
-
-class _Alias(importlib.abc.Loader):
-    def __init__(self, real: str) -> None:
-        self._real = real
-
-    def create_module(self, spec: Any) -> types.ModuleType:
-        return importlib.import_module(self._real)
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        return None
 
 
 # --- what is pending ------------------------------------------------------------------------------------------------

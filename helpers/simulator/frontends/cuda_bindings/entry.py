@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ...errors import DeviceError
@@ -18,6 +20,7 @@ class CudaWarning(RuntimeWarning):
 
 
 _thread = threading.local()
+_FRONT_ENDS = str(Path(__file__).resolve().parents[1])
 _QUIET = {"CUDA_ERROR_NOT_READY"}  # an answer to a query, nobody's mistake
 _STICKY = (cudaError_t.cudaErrorIllegalAddress, cudaError_t.cudaErrorLaunchFailure)
 
@@ -48,7 +51,15 @@ def code(error: DeviceError) -> int:
 def _warn(name: str, error: DeviceError) -> None:
     if error.code not in _QUIET:
         text = f"{name} failed: {TEXTS[code(error)]} - [simulator] {error.detail}"
-        warnings.warn(CudaWarning(text), stacklevel=4)  # _warn, the handler, `call`, whoever called it
+        warnings.warn(CudaWarning(text), stacklevel=_depth())
+
+
+def _depth() -> int:
+    """The stack level of whoever called a front end, seen from `_warn`."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_FRONT_ENDS):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _runtime_failure(name: str, error: DeviceError) -> Any:
