@@ -1,0 +1,59 @@
+# expect: race-device
+"""cudaMemset goes to the default stream, which a non-blocking stream does not wait for."""
+
+import ctypes
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorrt as trt
+from cuda.bindings import runtime as cudart
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import models
+
+H2D = cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
+D2H = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
+D2D = cudart.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+
+
+def check(result):
+    error, *values = result
+    if error != cudart.cudaError_t.cudaSuccess:
+        raise RuntimeError(cudart.cudaGetErrorString(error)[1].decode())
+    return values[0] if values else None
+
+
+def pinned(shape, dtype=np.float32):
+    """An array over memory of cudaMallocHost, and its address."""
+    nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    address = check(cudart.cudaMallocHost(nbytes))
+    buffer = (ctypes.c_uint8 * nbytes).from_address(address)
+    return np.frombuffer(buffer, dtype).reshape(shape), address
+
+
+engine = models.engine("decode")
+context = engine.create_execution_context()
+stream = check(cudart.cudaStreamCreateWithFlags(cudart.cudaStreamNonBlocking))
+ids, ids_address = pinned((1, 1), np.int64)
+logits, logits_address = pinned((1, 16))
+d_ids, d_logits, d_past, d_present = (check(cudart.cudaMalloc(n)) for n in (8, 64, 32, 32))
+
+context.set_input_shape("input_ids", (1, 1))
+context.set_input_shape("past", (1, 8))
+for name, address in zip(("input_ids", "past", "logits", "present"), (d_ids, d_past, d_logits, d_present)):
+    context.set_tensor_address(name, address)
+
+ids[0, 0] = 7
+check(cudart.cudaMemset(d_past, 0, 32))  # <- other
+check(cudart.cudaMemcpyAsync(d_ids, ids_address, 8, H2D, stream))
+context.execute_async_v3(int(stream))  # <- race-device
+check(cudart.cudaMemcpyAsync(logits_address, d_logits, 64, D2H, stream))
+check(cudart.cudaStreamSynchronize(stream))
+print(logits.argmax())
+
+for address in (d_ids, d_logits, d_past, d_present):
+    check(cudart.cudaFree(address))
+for address in (ids_address, logits_address):
+    check(cudart.cudaFreeHost(address))
+check(cudart.cudaStreamDestroy(stream))
