@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import guard
 from .plan import DTYPES, Plan, Shape, TensorSpec
 
 if TYPE_CHECKING:
@@ -15,6 +18,20 @@ if TYPE_CHECKING:
 
 # Initializers above this size carry weights, not shapes: shape inference does without their values.
 _SHAPE_DATA_LIMIT = 1024
+_NONE: Mapping[str, bytes] = {}
+# Inputs above this size are not made up, just to see the shapes that come out.
+_TRIAL_LIMIT = 1 << 30
+# Operators of ONNX whose outputs' sizes depend on values. (A loop or branch may too.)
+_BY_VALUE = {"NonZero", "NonMaxSuppression", "Compress", "Unique", "Loop", "If", "SplitToSequence", "StringSplit"}
+
+
+# Seconds after which a model with a loop is stopped; what a GPU calls CUDA_ERROR_LAUNCH_TIMEOUT. Others come to an end.
+LOOP_SECONDS = 60.0
+_ORT_TYPES = {
+    "FLOAT": "tensor(float)",
+    "HALF": "tensor(float16)",
+    **{name: f"tensor({dtype})" for name, dtype in DTYPES.items() if name not in ("FLOAT", "HALF")},
+}
 
 
 class ExecutionError(RuntimeError):
@@ -24,20 +41,32 @@ class ExecutionError(RuntimeError):
 class Engine:
     """An opened plan: one ONNX Runtime session, its I/O tensors, and the shapes of its outputs.
 
+    Args:
+        threads: ONNX Runtime's intra-op threads; 0 leaves the choice to it.
+        tried: whether a process that dies of the model is none that matters.
+
     Raises:
-        ExecutionError: ONNX Runtime is not installed or refuses the model.
+        ExecutionError: ONNX Runtime is not installed or refuses the model, the model would end this process, or it is
+            not the one that the plan describes.
     """
 
-    def __init__(self, plan: Plan, threads: int = 0) -> None:
+    def __init__(self, plan: Plan, threads: int = 0, tried: bool = False) -> None:
+        seen = guard.look(plan.onnx)
+        problem = "" if tried else guard.session_trouble(plan, seen)
+        if problem:
+            raise ExecutionError(f"Internal Error (the plan's model is refused: {problem})")
         self.plan = replace(plan, nvidia=b"")  # only a GPU could use those bytes
         self.inputs = tuple(t for t in plan.tensors if t.mode == "INPUT")
         self.outputs = tuple(t for t in plan.tensors if t.mode == "OUTPUT")
         self._threads = threads
         self._session = self._new_session(["CPUExecutionProvider"])
         self._bindings: dict[int, tuple[Any, Any]] = {}
-        self._shapes: dict[tuple[Shape, ...], dict[str, Shape]] = {}
+        self._shapes: dict[tuple[Any, ...], dict[str, Shape]] = {}
         self._skeleton: onnx.ModelProto | None = None
         self._unused = {t.onnx_name for t in self.inputs} - {i.name for i in self._session.get_inputs()}
+        self._run_options = _onnxruntime().RunOptions()
+        self._repeats = seen.repeats
+        self._compare()
 
     def _new_session(self, providers: list[Any]) -> Any:
         ort = _onnxruntime()
@@ -53,6 +82,26 @@ class Engine:
             raise ExecutionError(
                 f"Internal Error (ONNX Runtime cannot load the plan's model: {_short(error)})"
             ) from None
+
+    def _compare(self) -> None:
+        """Raise where the model's inputs and outputs are not the plan's: names, dtypes, numbers of dimensions."""
+        there = {"input": self._session.get_inputs(), "output": self._session.get_outputs()}
+        for what, tensors in (("input", self.inputs), ("output", self.outputs)):
+            ours = {t.onnx_name: t for t in tensors}
+            names = [info.name for info in there[what]]
+            if len(ours) < len(tensors) or set(names) - set(ours) or (what == "output" and set(ours) - set(names)):
+                raise ExecutionError(
+                    f"Internal Error (the plan names the model's {what}s {list(ours)}; the model has {names})"
+                )
+            for info in there[what]:
+                tensor = ours[info.name]
+                expected = _ORT_TYPES[tensor.dtype]
+                known = bool(info.shape) or what == "input"  # an output's shape need not be said
+                if info.type != expected or (known and len(info.shape) != len(tensor.shape)):
+                    raise ExecutionError(
+                        f"Internal Error (the model's {what} {info.name!r} is {info.type} of {len(info.shape)}"
+                        f" dimensions; the plan says {expected} of {len(tensor.shape)})"
+                    )
 
     def outside_profile(self, tensor: TensorSpec, shape: Shape, profile: int) -> str | None:
         """Why `shape` is not one that `profile` allows for `tensor`; None where it is."""
@@ -71,14 +120,26 @@ class Engine:
             )
         return None
 
-    def output_shapes(self, given: Mapping[str, Shape]) -> dict[str, Shape]:
-        """Shapes of the outputs for shapes of all inputs; -1 for a dimension that depends on values."""
-        key = tuple(given[t.name] for t in self.inputs)
+    def output_shapes(self, given: Mapping[str, Shape], values: Mapping[str, bytes] = _NONE) -> dict[str, Shape]:
+        """Shapes of the outputs for shapes of all inputs; -1 for a dimension that depends on values.
+
+        `values` has the bytes of the inputs that are shape tensors.
+        """
+        key = (*(given[t.name] for t in self.inputs), *values.values())
         if key not in self._shapes:
-            self._shapes[key] = self._infer(dict(given))
+            self._shapes[key] = self._infer(dict(given), values)
         return self._shapes[key]
 
-    def _infer(self, given: dict[str, Shape]) -> dict[str, Shape]:
+    def _arrays(self, given: Mapping[str, Shape], values: Mapping[str, bytes]) -> dict[str, np.ndarray]:
+        """Inputs by name: the values that are known, zeros for the rest."""
+        return {
+            t.name: np.frombuffer(values[t.name], DTYPES[t.dtype]).reshape(given[t.name])
+            if t.name in values
+            else np.zeros(given[t.name], DTYPES[t.dtype])
+            for t in self.inputs
+        }
+
+    def _infer(self, given: dict[str, Shape], values: Mapping[str, bytes]) -> dict[str, Shape]:
         # The graph's own dimension names answer most cases; the rest goes through ONNX shape inference.
         symbols: dict[str, int] = {}
         for info in self._session.get_inputs():
@@ -91,13 +152,29 @@ class Engine:
                     )
         shapes: dict[str, Shape] = {}
         for info in self._session.get_outputs():
-            name = next(t.name for t in self.outputs if t.onnx_name == info.name)
-            shapes[name] = tuple(d if isinstance(d, int) else symbols.get(d, -1) for d in info.shape)
+            tensor = next(t for t in self.outputs if t.onnx_name == info.name)
+            said = info.shape or tensor.shape  # the model need not say it
+            shapes[tensor.name] = tuple(d if isinstance(d, int) else symbols.get(d, -1) for d in said)
         if any(-1 in s for s in shapes.values()):
-            shapes.update(self._infer_by_onnx(given))
+            shapes.update(self._infer_by_onnx(given, values))
+        nbytes = sum(int(np.prod(given[t.name], dtype=np.float64)) * t.itemsize for t in self.inputs)
+        if any(-1 in s for s in shapes.values()) and nbytes < _TRIAL_LIMIT and not self._by_value():
+            # shapes that follow from shapes in a way that ONNX's inference does not see: any values show them
+            shapes = {name: array.shape for name, array in self.infer(self._arrays(given, values)).items()}
         return shapes
 
-    def _infer_by_onnx(self, given: dict[str, Shape]) -> dict[str, Shape]:
+    def _by_value(self) -> bool:
+        """Whether the model has an operator whose output's size depends on values."""
+        todo: list[Any] = [self._shape_model().graph, *self._shape_model().functions]
+        while todo:
+            for node in todo.pop().node:
+                if node.op_type in _BY_VALUE:
+                    return True
+                for attribute in node.attribute:
+                    todo += [g for g in (attribute.g, *attribute.graphs) if g.node]
+        return False
+
+    def _infer_by_onnx(self, given: dict[str, Shape], values: Mapping[str, bytes]) -> dict[str, Shape]:
         import onnx
 
         model = onnx.ModelProto()
@@ -110,6 +187,11 @@ class Engine:
         for info in model.graph.output:
             for dim in info.type.tensor_type.shape.dim:
                 dim.Clear()
+        arrays = self._arrays(given, values)
+        for tensor in self.inputs:
+            if tensor.name in values:
+                known = onnx.numpy_helper.from_array(arrays[tensor.name], tensor.onnx_name)
+                model.graph.initializer.append(known)
         try:
             inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
         except Exception as error:
@@ -127,7 +209,7 @@ class Engine:
             import onnx
 
             model = onnx.load_model_from_string(self.plan.onnx)
-            small = [i for i in model.graph.initializer if np.prod(i.dims, dtype=np.int64) <= _SHAPE_DATA_LIMIT]
+            small = [i for i in model.graph.initializer if math.prod(i.dims) <= _SHAPE_DATA_LIMIT]
             known = {i.name for i in model.graph.input}
             for tensor in model.graph.initializer:
                 if tensor.name not in known and not any(tensor is s for s in small):
@@ -168,19 +250,33 @@ class Engine:
                     tensor.onnx_name, "cpu", 0, _dtype(tensor), shapes[tensor.name], views[tensor.name].ctypes.data
                 )
             self._bindings[context] = (key, binding)
-        try:
-            self._session.run_with_iobinding(binding)
-        except Exception as error:
-            raise ExecutionError(f"the execution failed: {_short(error)}") from None
+        self._call(self._session.run_with_iobinding, binding)
         return {t.name: len(views[t.name]) for t in self.outputs}
+
+    def _call(self, run: Callable[..., Any], *arguments: Any) -> Any:
+        """`run` of the session; one with a loop is stopped after a time, because nobody else could."""
+        clock = threading.Timer(LOOP_SECONDS, self._stop) if self._repeats else None
+        if clock:
+            clock.daemon = True
+            self._run_options.terminate = False
+            clock.start()
+        try:
+            return run(*arguments, self._run_options)
+        except Exception as error:
+            if self._run_options.terminate:
+                raise ExecutionError(f"a loop of the model was stopped after {LOOP_SECONDS:g} s") from None
+            raise ExecutionError(f"the execution failed: {_short(error)}") from None
+        finally:
+            if clock:
+                clock.cancel()
+
+    def _stop(self) -> None:
+        self._run_options.terminate = True
 
     def infer(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs for host arrays of the inputs' own dtypes and shapes that fit together."""
         feeds = {t.onnx_name: inputs[t.name] for t in self.inputs if t.onnx_name not in self._unused}
-        try:
-            results = self._session.run([t.onnx_name for t in self.outputs], feeds)
-        except Exception as error:
-            raise ExecutionError(f"the execution failed: {_short(error)}") from None
+        results = self._call(self._session.run, [t.onnx_name for t in self.outputs], feeds)
         return {t.name: np.asarray(result) for t, result in zip(self.outputs, results, strict=True)}
 
     def _run_by_value(self, shapes: Mapping[str, Shape], views: Mapping[str, np.ndarray]) -> dict[str, int]:

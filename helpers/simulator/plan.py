@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ from ..files import replacing
 MAGIC = b"TRTCPLAN"
 FORMAT = 1
 NVIDIA_MAGIC = b"vtrt"  # the first bytes of a plan that NVIDIA's builder writes (TensorRT-RTX 1.7)
+
+MANIFEST_BYTES = 16 << 20
+MANIFEST_VALUES = 1_000_000
 
 _PREFIX = struct.Struct("<8sI32s")
 # numpy names; TensorRT's DataType names are their keys
@@ -86,6 +89,7 @@ class Plan:
         layers: number of layers of the built engine, from NVIDIA's log; 0 where it was not said.
         nvidia: NVIDIA's plan.
         onnx: the serialized ONNX model, weights inside.
+        layer_info: what the builder's log said of each layer, one line a layer.
     """
 
     version: str
@@ -101,6 +105,7 @@ class Plan:
     layers: int
     nvidia: bytes
     onnx: bytes
+    layer_info: tuple[str, ...] = ()
 
     def description(self) -> dict[str, Any]:
         """Everything but the parts, as plain data."""
@@ -117,6 +122,7 @@ class Plan:
             "activation_bytes": list(self.activation_bytes),
             "weight_bytes": self.weight_bytes,
             "layers": self.layers,
+            "layer_info": list(self.layer_info),
         }
 
     def serialize(self) -> SerializedPlan:
@@ -125,7 +131,7 @@ class Plan:
         manifest = json.dumps(self.description() | {"parts": parts}, separators=(",", ":"), sort_keys=True).encode()
         prefix = _PREFIX.pack(MAGIC, len(manifest), hashlib.sha256(manifest).digest())
         plan = SerializedPlan(b"".join((prefix, manifest, self.nvidia, self.onnx)))
-        plan.nbytes = len(self.nvidia)
+        plan.nbytes = len(self.nvidia) or len(plan)
         return plan
 
 
@@ -175,68 +181,177 @@ def open_plan(data: bytes | bytearray | memoryview) -> Plan:
     if hashlib.sha256(view[_PREFIX.size : start]).digest() != digest:
         raise PlanError("Serialization (Serialization assertion checksum == expectedChecksum failed.)")
     try:
-        manifest = json.loads(bytes(view[_PREFIX.size : start]))
-        if manifest["format"] != FORMAT:
+        manifest = _Manifest(bytes(view[_PREFIX.size : start]))
+        if manifest["format", int] != FORMAT:
             raise PlanError(
                 f"Version tag does not match. Note: Current Version: {FORMAT}, Serialized Engine Version: "
-                f"{manifest['format']!r} (format of the simulator's plan)"
+                f"{manifest['format', int]} (format of the simulator's plan)"
             )
-        (n_nvidia, digest_nvidia), (n_onnx, digest_onnx) = manifest["parts"]
+        (n_nvidia, digest_nvidia), (n_onnx, digest_onnx) = _parts(manifest["parts", list])
         if len(view) != start + n_nvidia + n_onnx:
             raise PlanError(wrong_size)
         nvidia, onnx = bytes(view[start : start + n_nvidia]), bytes(view[start + n_nvidia :])
         for part, digest in ((nvidia, digest_nvidia), (onnx, digest_onnx)):
             if hashlib.sha256(part).hexdigest() != digest:
                 raise PlanError("Serialization (Serialization assertion checksum == expectedChecksum failed.)")
+        tensors = _tensors(manifest["tensors", list])
+        profiles = tuple(_profile(p, tensors) for p in manifest["profiles", list])
+        values = tuple(_profile(p) for p in manifest["shape_values", list])
+        sizes = tuple(_count(n) for n in manifest["activation_bytes", list])
+        if not profiles or len(values) != len(profiles) or len(sizes) not in (1, len(profiles)):
+            raise ValueError(
+                f"{len(profiles)} profiles, {len(values)} of shape values, {len(sizes)} of activation memory; expected"
+                " at least one, and as many of each"
+            )
         return Plan(
-            version=str(manifest["version"]),
-            flavor=str(manifest["flavor"]),
-            builder=str(manifest["builder"]),
-            name=str(manifest["name"]),
-            tensors=tuple(_tensor(row) for row in manifest["tensors"]),
-            profiles=tuple(_profile(p) for p in manifest["profiles"]),
-            shape_values=tuple(_profile(p) for p in manifest["shape_values"]),
-            settings=dict(manifest["settings"]),
-            activation_bytes=tuple(_count(n) for n in manifest["activation_bytes"]),
-            weight_bytes=_count(manifest["weight_bytes"]),
-            layers=_count(manifest["layers"]),
+            version=manifest["version", str],
+            flavor=manifest["flavor", str],
+            builder=manifest["builder", str],
+            name=manifest["name", str],
+            tensors=tensors,
+            profiles=profiles,
+            shape_values=values,
+            settings=_settings(manifest["settings", dict]),
+            activation_bytes=sizes,
+            weight_bytes=_count(manifest["weight_bytes", int]),
+            layers=_count(manifest["layers", int]),
             nvidia=nvidia,
             onnx=onnx,
+            layer_info=tuple(_text(line) for line in manifest.get("layer_info", list, [])),
         )
     except PlanError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise PlanError(f"Serialization (the plan's manifest cannot be read: {type(error).__name__})") from error
+    except ValueError as error:
+        raise PlanError(f"Serialization (the plan's manifest cannot be read: {error})") from None
+
+
+# --- the manifest: each of these raises ValueError with what was found and what was expected --------------------------
+
+
+class _Manifest:
+    """The manifest's entries, each asked for with its type."""
+
+    def __init__(self, text: bytes) -> None:
+        # A list takes thirty times the memory of its text: what is too much is refused before it is made.
+        if len(text) > MANIFEST_BYTES or text.count(b",") + text.count(b"[") + text.count(b"{") > MANIFEST_VALUES:
+            raise ValueError(f"{len(text):,} bytes; expected at most {MANIFEST_BYTES:,}, of {MANIFEST_VALUES:,} values")
+        try:
+            self._entries = json.loads(text)
+        except RecursionError:
+            raise ValueError("it is nested too deep") from None
+        except ValueError as error:  # no UTF-8, no JSON, or a number of thousands of digits
+            raise ValueError(f"it is not JSON: {_shown(str(error))}") from None
+        if type(self._entries) is not dict:
+            raise ValueError(f"it is {_shown(self._entries)}; expected an object")
+
+    def __getitem__(self, key: tuple[str, type]) -> Any:
+        name, kind = key
+        if name not in self._entries:
+            raise ValueError(f"it has no entry {name!r}")
+        value = self._entries[name]
+        if type(value) is not kind:
+            raise ValueError(f"{name!r} is {_shown(value)}; expected {_KINDS[kind]}")
+        return _text(value) if kind is str else value
+
+    def get(self, name: str, kind: type, default: Any) -> Any:
+        return self[name, kind] if name in self._entries else default
+
+
+_KINDS = {int: "an integer", str: "text", list: "a list", dict: "an object"}
+
+
+def _shown(value: Any) -> str:
+    """A value from a file, short, and such that it can be printed and sent."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep, or a number of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text[:60].encode("ascii", "backslashreplace").decode()
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise ValueError(f"{_shown(value)} is no text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # JSON can spell half a character
+        raise ValueError(f"{_shown(value)} is no Unicode") from None
+    return value
+
+
+def _parts(value: list[Any]) -> list[tuple[int, str]]:
+    if len(value) != 2 or not all(type(part) is list and len(part) == 2 for part in value):
+        raise ValueError(f"'parts' is {_shown(value)}; expected two pairs of length and SHA-256")
+    return [(_count(length), _text(digest)) for length, digest in value]
 
 
 def _count(value: Any) -> int:
     if type(value) is not int or not 0 <= value < 1 << 48:
-        raise ValueError(f"not a size: {value!r}")
+        raise ValueError(f"{_shown(value)} is no size in bytes, or no number of layers")
     return value
 
 
 def _shape(value: Any) -> Shape:
-    if not isinstance(value, list) or len(value) > 8:
-        raise ValueError(f"not a shape: {value!r}")
-    if any(type(d) is not int or not -1 <= d < 1 << 40 for d in value):
-        raise ValueError(f"not a shape: {value!r}")
+    if type(value) is not list or len(value) > 8 or any(type(d) is not int or not -1 <= d < 1 << 40 for d in value):
+        raise ValueError(f"{_shown(value)} is no shape; expected at most 8 dimensions, -1 for one that is dynamic")
     return tuple(value)
 
 
 def _tensor(row: Any) -> TensorSpec:
+    if type(row) is not list or len(row) != 6:
+        raise ValueError(
+            f"{_shown(row)} is no tensor; expected [name, ONNX name, mode, dtype, shape, is a shape tensor]"
+        )
     name, onnx_name, mode, dtype, shape, shape_tensor = row
-    if not (isinstance(name, str) and isinstance(onnx_name, str)) or mode not in ("INPUT", "OUTPUT"):
-        raise ValueError(f"not a tensor: {row!r}")
-    if dtype not in DTYPES:
-        raise ValueError(f"the simulator has no dtype {dtype!r}; it has {', '.join(DTYPES)}")
-    return TensorSpec(name, onnx_name, mode, dtype, _shape(shape), bool(shape_tensor))
+    if not _text(name) or mode not in ("INPUT", "OUTPUT") or type(shape_tensor) is not bool:
+        raise ValueError(f"{_shown(row)} is no tensor; expected a name, INPUT or OUTPUT, and true or false at the end")
+    if type(dtype) is not str or dtype not in DTYPES:
+        raise ValueError(f"tensor {_shown(name)} has dtype {_shown(dtype)}; the simulator has {', '.join(DTYPES)}")
+    return TensorSpec(name, _text(onnx_name), mode, dtype, _shape(shape), shape_tensor)
 
 
-def _profile(value: Any) -> Profile:
+def _tensors(rows: list[Any]) -> tuple[TensorSpec, ...]:
+    tensors = tuple(_tensor(row) for row in rows)
+    names = [tensor.name for tensor in tensors]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two tensors have one name: {_shown(sorted(names))}")
+    if not any(tensor.mode == "OUTPUT" for tensor in tensors):
+        raise ValueError("it has no output")
+    return tensors
+
+
+def _profile(value: Any, tensors: Iterable[TensorSpec] | None = None) -> Profile:
+    """(min, opt, max) by name. With `tensors`: each of an input of that rank, and in order."""
+    if type(value) is not dict:
+        raise ValueError(f"{_shown(value)} is no profile; expected an object")
+    ranks = None if tensors is None else {t.name: len(t.shape) for t in tensors if t.mode == "INPUT"}
     profile: dict[str, tuple[Shape, Shape, Shape]] = {}
-    for name, (low, best, high) in value.items():
-        profile[name] = (_shape(low), _shape(best), _shape(high))
+    for name, shapes in value.items():
+        if type(shapes) is not list or len(shapes) != 3:
+            raise ValueError(f"profile of {_shown(name)}: {_shown(shapes)}; expected [min, opt, max]")
+        low, best, high = (_shape(shape) for shape in shapes)
+        if ranks is not None:
+            if name not in ranks:
+                raise ValueError(f"profile of {_shown(name)}, which is no input")
+            if any(len(shape) != ranks[name] for shape in (low, best, high)):
+                raise ValueError(f"profile of {_shown(name)}: {_shown(shapes)}; expected {ranks[name]} dimensions")
+            if any(not 0 <= a <= b <= c for a, b, c in zip(low, best, high, strict=True)):
+                raise ValueError(f"profile of {_shown(name)}: {_shown(shapes)}; expected min <= opt <= max")
+        profile[_text(name)] = (low, best, high)
     return profile
+
+
+def _settings(value: Any, depth: int = 3) -> Any:
+    """What a builder config says: scalars, and lists and objects of them."""
+    if type(value) is dict and depth:
+        return {_text(key): _settings(item, depth - 1) for key, item in value.items()}
+    if type(value) is list and depth:
+        return [_settings(item, depth - 1) for item in value]
+    if type(value) is str:
+        return _text(value)
+    if value is None or type(value) in (bool, float) or (type(value) is int and abs(value) < 1 << 63):
+        return value
+    raise ValueError(f"{_shown(value)} is no setting")
 
 
 def extract(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:

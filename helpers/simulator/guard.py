@@ -1,0 +1,278 @@
+"""A notebook's kernel must not die of a file that it did not make.
+
+NVIDIA's ONNX parser and ONNX Runtime are native code: some malformed models end the process that reads them. A model is
+therefore looked at here first. One that is well formed goes on to them at once; any other is tried in a process of its
+own, and only if that lives is it read in this one, whose verdict and messages then are the user's.
+
+Measured with mutated files (`python -m tests.fuzz`; FIGURES)
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .plan import Plan
+
+_SECONDS = 120
+_MOST_ZEROS = 50_000_000
+_LARGE = 1024  # bytes from which a weight's values are no shapes: the checks do without them
+# bits of an element, of types whose elements share bytes (ONNX packs them, NumPy does not)
+_BITS = {21: 4, 22: 4, 23: 4, 25: 2, 26: 2, 27: 6, 28: 6}
+_ROOT = str(Path(__file__).resolve().parents[2])
+
+
+@dataclass(frozen=True)
+class Look:
+    """What an ONNX model looks like, as far as it can be said without running native code that trusts it.
+
+    Attributes:
+        flaw: what is malformed, in ONNX's own words where they say it; "" where nothing is.
+        outside: name of a tensor that is kept in another file; "" where none is.
+        repeats: whether it has a Loop or Scan, which may never end.
+        largest: bytes of its largest tensor whose size does not depend on the inputs.
+    """
+
+    flaw: str = ""
+    outside: str = ""
+    repeats: bool = False
+    largest: int = 0
+
+
+def look(model: bytes, path: str | os.PathLike[str] | None = None) -> Look:
+    """Look at the bytes of an ONNX file that lies at `path` (its external data lies beside it)."""
+    import onnx
+
+    outside, repeats = "", False
+    try:
+        proto = onnx.load_model_from_string(model)
+        for part in _messages(proto):
+            if isinstance(part, onnx.NodeProto):
+                repeats = repeats or part.op_type in ("Loop", "Scan")
+            elif isinstance(part, onnx.TensorProto) and part.data_location == onnx.TensorProto.EXTERNAL:
+                outside = outside or part.name or "a constant"
+            problem = _problem(part, Path(path or ".").parent)
+            if problem:
+                return Look(problem, outside, repeats)
+        _without_weights(proto.graph)
+        onnx.checker.check_model(proto)
+        inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
+        return Look("", outside, repeats, max(map(_static_bytes, inferred.graph.value_info), default=0))
+    except Exception as error:  # protobuf's, the checker's and the inference's own types
+        return Look(" ".join(str(error).split())[:300] or type(error).__name__, outside, repeats)
+
+
+def parser_trouble(model: bytes, path: str | os.PathLike[str] | None = None) -> str:
+    """Why NVIDIA's parser must not get `model` in this process; "" where it may."""
+    found = look(model, path).flaw if model else ""
+    end = found and _end_of_child("parser", model, path)
+    return f"NVIDIA's ONNX parser or builder {end} on this model, which is malformed: {found}" if end else ""
+
+
+def session_trouble(plan: Plan, found: Look) -> str:
+    """Why ONNX Runtime must not get the model of `plan`, which looks as `found`, in this process; "" where it may."""
+    if found.outside:
+        return f"the model keeps {found.outside!r} in another file; expected all weights inside"
+    memory = machine_memory()
+    if found.largest > memory:
+        return f"the model has a tensor of {found.largest:,} bytes; this machine has {memory:,}"
+    end = found.flaw and _end_of_child("session", plan.serialize())
+    return f"ONNX Runtime {end} on this model, which is malformed: {found.flaw}" if end else ""
+
+
+def _problem(part: Any, folder: Path) -> str:
+    """What native code trusts, and what the checker leaves to it: sizes, inputs left out, limits of random numbers."""
+    import onnx
+
+    if isinstance(part, onnx.TensorShapeProto) and any(dim.dim_value < 0 for dim in part.dim):
+        return f"a shape with a negative dimension, {[dim.dim_value or dim.dim_param for dim in part.dim]}"
+    if isinstance(part, onnx.TensorProto):
+        problem = _tensor(part, folder)
+        return f"tensor {part.name!r} of shape {list(part.dims)} {problem}" if problem else ""
+    if isinstance(part, onnx.NodeProto):
+        problem = _node(part)
+        return f"node {part.name!r}, {part.op_type}: {problem}" if problem else ""
+    return ""
+
+
+def _static_bytes(info: Any) -> int:
+    """Bytes of a tensor all of whose dimensions are numbers, else 0."""
+    import onnx
+
+    kind = info.type.tensor_type
+    if not kind.HasField("shape") or any(not dim.HasField("dim_value") for dim in kind.shape.dim):
+        return 0
+    itemsize = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).itemsize
+    return math.prod(dim.dim_value for dim in kind.shape.dim) * itemsize
+
+
+def _without_weights(graph: Any) -> None:
+    """Turn large weights, and those in other files, into inputs: the checks need their types and shapes alone."""
+    import onnx
+
+    known = {info.name for info in graph.input}
+    for place in reversed(range(len(graph.initializer))):
+        tensor = graph.initializer[place]
+        if tensor.ByteSize() > _LARGE or tensor.data_location == onnx.TensorProto.EXTERNAL:
+            if tensor.name not in known:
+                info = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+                graph.input.append(info)
+            del graph.initializer[place]
+
+
+def _node(node: Any) -> str:
+    """What is wrong with a node; "" where nothing is. Its schema is looked up in the latest version of its domain."""
+    import onnx
+
+    if "" in node.input and onnx.defs.has(node.op_type, node.domain):
+        inputs = onnx.defs.get_schema(node.op_type, node.domain).inputs
+        optional = onnx.defs.OpSchema.FormalParameterOption.Optional
+        for place, name in enumerate(node.input):
+            if name == "" and inputs and inputs[min(place, len(inputs) - 1)].option != optional:
+                return f"input {place} is left out; the operator needs it"
+    if node.op_type.startswith("Random"):
+        given = {item.name: item.f for item in node.attribute}
+        low, high, scale = given.get("low", 0.0), given.get("high", 1.0), given.get("scale", 1.0)
+        if not (math.isfinite(low) and math.isfinite(high) and low < high and math.isfinite(scale) and scale > 0):
+            return f"no random numbers have low {low}, high {high}, scale {scale}"
+    return ""
+
+
+def _messages(message: Any) -> Iterator[Any]:
+    """`message` and all messages inside it."""
+    yield message
+    for field, value in message.ListFields():
+        parts = value if field.is_repeated else (value,)
+        if field.message_type is not None:
+            for part in parts:
+                yield from _messages(part)
+        elif field.type == field.TYPE_STRING and any(isinstance(part, bytes) for part in parts):
+            raise ValueError(f"{field.full_name} holds text that is not UTF-8")  # protobuf hands it out as bytes
+
+
+def _tensor(tensor: Any, folder: Path) -> str:
+    """What is wrong with a tensor's size; "" where nothing is."""
+    import onnx
+
+    if any(dim < 0 for dim in tensor.dims):
+        return "has a negative dimension"
+    try:
+        itemsize = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    except KeyError:
+        return f"has data type {tensor.data_type}, which ONNX does not know"
+    narrow = _BITS.get(tensor.data_type, 8 * itemsize)
+    nbytes = -(-math.prod(tensor.dims) * narrow // 8)
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return _outside({entry.key: entry.value for entry in tensor.external_data}, nbytes, folder)
+    if tensor.HasField("raw_data") and len(tensor.raw_data) != nbytes:
+        return f"has {len(tensor.raw_data):,} bytes; expected {nbytes:,}"
+    return ""
+
+
+def _outside(entry: dict[str, str], nbytes: int, folder: Path) -> str:
+    """What is wrong with the place of a tensor in another file."""
+    try:
+        file = folder / entry["location"]
+        offset = int(entry.get("offset", "0"))
+        length = int(entry.get("length", nbytes))
+        size = file.stat().st_size
+    except FileNotFoundError:
+        return ""  # the readers say so themselves
+    except (KeyError, ValueError, OSError) as error:
+        return f"is kept in another file that cannot be read ({error})"
+    if not file.resolve().is_relative_to(folder.resolve()) or not file.is_file():
+        return f"is kept in {entry['location']!r}; expected a file in the model's own folder"
+    if length != nbytes or not 0 <= offset <= size - nbytes:
+        return f"is bytes {offset:,} to {offset + length:,} of a file of {size:,}; expected {nbytes:,} that are there"
+    return ""
+
+
+# --- the child ------------------------------------------------------------------------------------------------------
+
+
+def _end_of_child(reader: str, data: bytes, path: str | os.PathLike[str] | None = None) -> str:
+    """How a process ends that gives `data` to `reader`; "" where it lives."""
+    command = [sys.executable, "-m", __name__, reader, os.fspath(path) if path else ""]
+    paths = os.pathsep.join(p for p in (_ROOT, os.environ.get("PYTHONPATH", "")) if p)
+    environment = {**os.environ, "PYTHONPATH": paths}
+    quiet = subprocess.DEVNULL
+    try:
+        done = subprocess.run(command, input=data, env=environment, timeout=_SECONDS, stdout=quiet, stderr=quiet)
+    except subprocess.TimeoutExpired:
+        return f"does not come to an end within {_SECONDS} s"
+    if done.returncode == 0:
+        return ""
+    end = signal.Signals(-done.returncode).name if done.returncode < 0 else f"exit code {done.returncode}"
+    return f"ends its process ({end})"
+
+
+def _parse(model: bytes, path: str) -> None:
+    """What the kernel would do: parse, and build with the smallest profile. Verdicts do not matter here."""
+    import tensorrt_rtx as nv
+
+    logger = nv.Logger(nv.Logger.Severity.INTERNAL_ERROR)
+    builder = nv.Builder(logger)
+    network = builder.create_network(0)
+    parser = nv.OnnxParser(network, logger)
+    if not parser.parse(model, path or None):
+        return
+    config, profile = builder.create_builder_config(), builder.create_optimization_profile()
+    for tensor in (network.get_input(i) for i in range(network.num_inputs)):
+        if -1 in tensor.shape:
+            profile.set_shape(tensor.name, *[[1 if d < 0 else d for d in tensor.shape]] * 3)
+    config.add_optimization_profile(profile)
+    builder.build_serialized_network(network, config)
+
+
+def _infer(plan: bytes) -> None:
+    """What the device would do: open the plan, and run it on zeros of the smallest shapes of each profile."""
+    from .executor import Engine
+    from .plan import DTYPES, open_plan
+
+    engine = Engine(open_plan(plan), threads=1, tried=True)
+    for profile in engine.plan.profiles:
+        shapes = {t.name: profile.get(t.name, (t.shape,))[0] for t in engine.inputs}
+        if all(-1 not in shape and math.prod(shape) < _MOST_ZEROS for shape in shapes.values()):
+            engine.infer({t.name: np.zeros(shapes[t.name], DTYPES[t.dtype]) for t in engine.inputs})
+
+
+def machine_memory() -> int:
+    """Bytes of this machine's memory."""
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 1 << 40  # pragma: no cover - Windows does not say it this way
+
+
+def limit_memory() -> None:
+    """End an allocation of this process with an error before the machine runs out of memory."""
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - Windows
+        return
+    resource.setrlimit(resource.RLIMIT_DATA, (machine_memory(), resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+def main() -> None:
+    reader, path = sys.argv[1:]
+    limit_memory()
+    data = sys.stdin.buffer.read()
+    with suppress(Exception):  # an exception is no end
+        if reader == "session":
+            _infer(data)
+        else:
+            _parse(data, path)
+
+
+if __name__ == "__main__":
+    main()
