@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import inspect
 import re
 import threading
 import weakref
@@ -25,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from .native import nv
+from .native import VERSION, nv
 from .plan import DTYPES, Plan, PlanError, SerializedPlan, TensorSpec
 
 Severity = nv.ILogger.Severity
@@ -260,7 +261,9 @@ def _properties(layer: Any) -> dict[str, Any]:
     layer.__class__ = specific  # the factory returns ILayer; only the specific class shows the layer's own properties
     try:
         for name in dir(specific):
-            if name.startswith("_") or name in _NOT_COMPARED or not isinstance(getattr(specific, name), property):
+            if name.startswith("_") or name in _NOT_COMPARED:
+                continue
+            if not isinstance(inspect.getattr_static(specific, name), property):
                 continue
             try:
                 values[name] = _plain(getattr(layer, name))
@@ -296,6 +299,7 @@ def _picture(network: Any) -> dict[str, Any]:
                 tuple(number(layer.get_input(k)) for k in range(layer.num_inputs)),
                 tuple(number(layer.get_output(k)) for k in range(layer.num_outputs)),
                 tuple(str(layer.get_output_type(k)) for k in range(layer.num_outputs)),
+                tuple(network.is_debug_tensor(layer.get_output(k)) for k in range(layer.num_outputs)),
                 _properties(layer),
             )
         )
@@ -327,7 +331,8 @@ def _edit(network: Any, parsed: _Parsed) -> str | None:
         return f"{extra} layer(s) added, the last one {last.type.name} {last.name!r}"
     for i, (a, b) in enumerate(zip(now["layers"], then["layers"], strict=True)):
         if a != b:
-            changed = [key for key in a[4] if a[4].get(key) != b[4].get(key)] or ["connections or types"]
+            changed = [key for key in a[-1] if a[-1].get(key) != b[-1].get(key)]
+            changed = changed or (["debug tensors"] if a[4] != b[4] else ["connections or types"])
             layer = network.get_layer(i)
             return f"layer {i} {layer.type.name} {layer.name!r}: {', '.join(changed)} changed"
     for kind, get in (("inputs", network.get_input), ("outputs", network.get_output)):
@@ -378,6 +383,13 @@ class Builder(nv.Builder):
         with _tap.to(None):  # reading settings makes NVIDIA's objects warn of some that RTX lacks
             return self._with_model(network, config, bytes(host_memory), lines)
 
+    def build_engine_with_config(self, network: Any, config: Any) -> Any:
+        """An ICudaEngine at once; None where the build or the loading was refused."""
+        from .runtime import Runtime
+
+        plan = self.build_serialized_network(network, config)
+        return None if plan is None else Runtime(self._logger).deserialize_cuda_engine(plan)
+
     def build_serialized_network_to_stream(self, network: Any, config: Any, writer: Any) -> bool:
         """As `build_serialized_network`; the plan goes to `writer.write(bytes) -> int`. False where anything failed."""
         plan = self.build_serialized_network(network, config)
@@ -413,13 +425,6 @@ class Builder(nv.Builder):
             for i in range(count):
                 tensor = get(i)
                 dtype = tensor.dtype.name
-                if tensor.is_shape_tensor and mode == "INPUT":
-                    self._refuse(
-                        f"input {tensor.name!r} is a shape tensor, whose values TensorRT reads on the host. The"
-                        " simulated runtime cannot run such a network yet. Compute the shape inside the graph, or run"
-                        " on a GPU."
-                    )
-                    return None
                 if parsed.dtypes.get(onnx_names[i]) == "DOUBLE":
                     self._refuse(
                         f"tensor {tensor.name!r} is DOUBLE in the ONNX model and {dtype} in TensorRT, which has no"
@@ -432,9 +437,8 @@ class Builder(nv.Builder):
                         f" {', '.join(DTYPES)}"
                     )
                     return None
-                tensors.append(
-                    TensorSpec(tensor.name, onnx_names[i], mode, dtype, tuple(tensor.shape), tensor.is_shape_tensor)
-                )
+                on_host = mode == "INPUT" and tensor.is_shape_tensor
+                tensors.append(TensorSpec(tensor.name, onnx_names[i], mode, dtype, tuple(tensor.shape), on_host))
         inputs = [t for t in tensors if t.mode == "INPUT"]
         profiles, values = [], []
         for profile in _profiles.get(config, []):
@@ -452,8 +456,9 @@ class Builder(nv.Builder):
                     if t.shape_tensor and profile.get_shape_input(t.name)
                 }
             )
+        described = _layer_lines(lines)
         return Plan(
-            version=nv.__version__,
+            version=VERSION,
             flavor="tensorrt_rtx",
             builder="nvidia",
             name=network.name,
@@ -464,7 +469,8 @@ class Builder(nv.Builder):
             # one line a profile; what the builder did not say is 0
             activation_bytes=tuple(_logged(lines, r"Total Activation Memory: (\d+) bytes")) or (0,),
             weight_bytes=max(_logged(lines, r"Total Weights Memory: (\d+) bytes"), default=0),
-            layers=sum(len(re.findall(r"^Layer\(|^Name: .*, LayerType: ", line, re.MULTILINE)) for line in lines),
+            layers=len(described),
+            layer_info=described,
             nvidia=nvidia,
             onnx=parsed.onnx,
         ).serialize()
@@ -478,6 +484,12 @@ def _triple(shapes: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, .
 def _logged(lines: list[str], pattern: str) -> list[int]:
     """All figures that `pattern` finds in a build log, in order."""
     return [int(m[1]) for line in lines if (m := re.search(pattern, line))]
+
+
+def _layer_lines(lines: list[str]) -> tuple[str, ...]:
+    """What a build log says of the engine's layers, one line a layer."""
+    found = (m for line in lines for m in re.findall(r"^(?:Layer\(|Name: .*, LayerType: ).*", line, re.MULTILINE))
+    return tuple(found)
 
 
 def _settings(config: Any) -> dict[str, Any]:
@@ -542,11 +554,13 @@ def rebuild(plan: Plan) -> SerializedPlan:
     config = builder.create_builder_config()
     try:
         _rename(network, plan)
-        for profile in plan.profiles:
-            if profile:
+        for profile, values in zip(plan.profiles, plan.shape_values, strict=True):
+            if profile or values:
                 again = builder.create_optimization_profile()
                 for name, shapes in profile.items():
                     again.set_shape(name, *shapes)
+                for name, three in values.items():
+                    again.set_shape_input(name, *three)
                 if config.add_optimization_profile(again) < 0:
                     raise PlanError(f"the builder refuses the profile {dict(profile)}")
         with _tap.to(None):

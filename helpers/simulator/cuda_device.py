@@ -408,14 +408,27 @@ class CudaDevice:  # pragma: no cover - needs a GPU
     def engine_free(self, ident: int) -> None:
         self._engines.pop(ident, None)
 
-    def infer_shapes(self, engine: int, shapes: dict[str, list[int]]) -> dict[str, list[int]]:
+    def infer_shapes(
+        self, engine: int, shapes: dict[str, list[int]], values: dict[str, bytes] | None = None
+    ) -> dict[str, list[int]]:
         given = {name: tuple(shape) for name, shape in shapes.items()}
-        return {name: list(shape) for name, shape in self._engines[engine].output_shapes(given).items()}
+        return {name: list(shape) for name, shape in self._engines[engine].output_shapes(given, values or {}).items()}
 
-    def context_create(self, engine: int) -> int:
+    def context_create(self, engine: int, memory: int = -1) -> int:
+        """An execution context. ONNX Runtime allocates as it runs: there is no activation memory to take."""
         ident = next(self._ids)
         self._contexts[ident] = engine
         return ident
+
+    def context_memory(self, ident: int, nbytes: int) -> None:
+        """Nothing: see `context_create`."""
+
+    def data_shapes(self, *_: Any) -> dict[str, list[int]]:
+        raise DeviceError(
+            "CUDA_ERROR_NOT_SUPPORTED",
+            "an output whose size depends on values cannot be run on ONNX Runtime's CUDA provider here. Expected: the"
+            " simulated device (backend.activate(transport='process')), or TensorRT.",
+        )
 
     def context_free(self, ident: int) -> None:
         engine = self._engines.get(self._contexts.pop(ident, 0))
@@ -430,7 +443,14 @@ class CudaDevice:  # pragma: no cover - needs a GPU
         profile: int,
         shapes: dict[str, list[int]],
         addresses: dict[str, int],
+        values: dict[str, bytes] | None = None,
     ) -> None:
+        if values:
+            raise DeviceError(
+                "CUDA_ERROR_NOT_SUPPORTED",
+                f"inputs {', '.join(values)} are shape tensors, which cannot be run on ONNX Runtime's CUDA provider"
+                " here. Expected: the simulated device (backend.activate(transport='process')), or TensorRT.",
+            )
         engine = self._engines[self._contexts[context]]
         given = {name: tuple(shape) for name, shape in shapes.items()}
         everything = {**given, **engine.output_shapes(given)}

@@ -49,7 +49,7 @@ from .memory import (
     is_bytes,
     mark,
 )
-from .plan import DTYPES, PlanError, Shape, open_plan
+from .plan import DTYPES, PlanError, Shape, TensorSpec, open_plan
 
 BASE_ADDRESS = 0x3_0200_0000  # as CUDA hands them out; far below any host mapping of a 64-bit process
 ALIGNMENT = 256
@@ -1299,13 +1299,20 @@ class Device(Releasing):
             raise DeviceError("CUDA_ERROR_INVALID_HANDLE", f"engine {ident!r} does not exist on this device")
         return engine
 
-    def infer_shapes(self, engine: int, shapes: dict[str, list[int]]) -> dict[str, list[int]]:
-        """Shapes of all outputs for the given shapes of all inputs; -1 where only running can tell."""
+    def infer_shapes(
+        self, engine: int, shapes: dict[str, list[int]], values: dict[str, bytes] | None = None
+    ) -> dict[str, list[int]]:
+        """Shapes of all outputs for the given shapes of all inputs; -1 where only running can tell.
+
+        `values` has the bytes of the inputs that are shape tensors.
+        """
         with self._usable:
-            return {name: list(shape) for name, shape in self._shapes(self._engine(engine), shapes).items()}
+            return {name: list(shape) for name, shape in self._shapes(self._engine(engine), shapes, values).items()}
 
     @staticmethod
-    def _shapes(engine: Engine, shapes: dict[str, list[int]]) -> dict[str, Shape]:
+    def _shapes(
+        engine: Engine, shapes: dict[str, list[int]], values: dict[str, bytes] | None = None
+    ) -> dict[str, Shape]:
         """Shapes of all outputs; raises where those of the inputs are missing or do not fit together."""
         for tensor in engine.inputs:
             if len(shapes.get(tensor.name, ())) != len(tensor.shape):
@@ -1314,23 +1321,40 @@ class Device(Releasing):
                     f"input tensor {tensor.name!r} has {len(tensor.shape)} dimensions, the shape given is "
                     f"{shapes.get(tensor.name)}",
                 )
+            if values and tensor.name in values:
+                Device._host_values(tensor, tuple(shapes[tensor.name]), values)
         try:
-            return engine.output_shapes({name: tuple(shape) for name, shape in shapes.items()})
+            return engine.output_shapes({name: tuple(shape) for name, shape in shapes.items()}, values or {})
         except ExecutionError as error:
             raise DeviceError("CUDA_ERROR_INVALID_VALUE", str(error)) from None
 
-    def context_create(self, engine: int) -> int:
-        """An execution context: takes the engine's activation memory."""
+    def context_create(self, engine: int, memory: int = -1) -> int:
+        """An execution context: takes the engine's activation memory, or `memory` bytes where that is 0 or more."""
         self._drain()
         with self._usable:
             self._refuse_capture("creating an execution context", "Create it before the capture begins.")
-            nbytes = max(self._engine(engine).plan.activation_bytes)
+            nbytes = max(self._engine(engine).plan.activation_bytes) if memory < 0 else memory
             self._take(nbytes, "the activation memory of an execution context")
             ident = next(self._ids)
             self._contexts[ident] = _Context(ident, engine, nbytes)
             event = self._note("context_create", nbytes=nbytes, engine=engine, context=ident)
             event.started_ns = event.finished_ns = event.enqueued_ns
             return ident
+
+    def context_memory(self, ident: int, nbytes: int) -> None:
+        """Give a context `nbytes` of activation memory in the place of what it has. Waits for the whole device."""
+        with self._usable:
+            context = self._contexts.get(ident)
+            if context is None or nbytes < 0:
+                raise DeviceError(
+                    "CUDA_ERROR_INVALID_VALUE", f"context {ident!r}, {nbytes} bytes: no such context or size"
+                )
+            self._refuse_capture("a new size of activation memory", "Choose the profile before the capture begins.")
+            self._complete([s.last for s in self._streams.values() if s.last])
+            self._used -= context.nbytes
+            context.nbytes = 0
+            self._take(nbytes, "the activation memory of an execution context")
+            context.nbytes = nbytes
 
     def context_free(self, ident: int) -> None:
         with self._lock:
@@ -1349,10 +1373,12 @@ class Device(Releasing):
         profile: int,
         shapes: dict[str, list[int]],
         addresses: dict[str, int],
+        values: dict[str, bytes] | None = None,
     ) -> None:
         """Enqueue an execution with profile, shapes and addresses as they are now.
 
-        Each operand is checked here: shapes against the profile, addresses against the allocations (host pointers,
+        `values` has the bytes of the inputs that are shape tensors: they lie on the host and come with the call. Each
+        other operand is checked here: shapes against the profile, addresses against the allocations (host pointers,
         freed and too small buffers), the dtype of what was copied into an input against the tensor's.
 
         Raises:
@@ -1361,7 +1387,7 @@ class Device(Releasing):
         """
         with self._usable:
             try:
-                self._execute(stream, context, wait, profile, shapes, addresses)
+                self._execute(stream, context, wait, profile, shapes, addresses, values or {})
             except DeviceError as error:
                 if "CAPTURE" not in error.code:
                     self._fail(error)
@@ -1375,6 +1401,7 @@ class Device(Releasing):
         profile: int,
         shapes: dict[str, list[int]],
         addresses: dict[str, int],
+        values: dict[str, bytes],
     ) -> None:
         known = self._contexts.get(context)
         if known is None:
@@ -1390,9 +1417,12 @@ class Device(Releasing):
             if problem:
                 raise DeviceError("CUDA_ERROR_INVALID_VALUE", problem)
             given[tensor.name] = shape
-        all_shapes = {**given, **self._shapes(engine, shapes)}
+        all_shapes = {**given, **self._shapes(engine, shapes, values)}
+        on_host = {t.name: self._host_values(t, given[t.name], values) for t in engine.inputs if t.shape_tensor}
         places: dict[str, tuple[Allocation, int, int]] = {}
         for tensor in (*engine.inputs, *engine.outputs):
+            if tensor.name in on_host:
+                continue
             shape = all_shapes[tensor.name]
             nbytes = int(np.prod([d for d in shape if d >= 0], dtype=np.int64)) * tensor.itemsize
             dtype = DTYPES[tensor.dtype]
@@ -1414,7 +1444,7 @@ class Device(Releasing):
                     "Execute once with them and synchronise, then capture.",
                     queue.capture,
                 )
-            again = (context, False, profile, dict(shapes), dict(addresses))
+            again = (context, False, profile, dict(shapes), dict(addresses), values)
             queue.capture.add(queue.handle, "kernel", lambda handle: self._execute(handle, *again))
             return
         known.prepared = prepared
@@ -1438,7 +1468,7 @@ class Device(Releasing):
             views = {
                 name: held.touch(Rows(offset, nbytes), overwrites=name in certain).reshape(-1)
                 for name, (held, offset, nbytes) in places.items()
-            }
+            } | on_host
             keep = self._evidence
             digests = {f"input:{t.name}": _digest(views[t.name]) for t in engine.inputs} if keep else {}
             try:
@@ -1455,6 +1485,59 @@ class Device(Releasing):
         if wait:
             self._complete([operation])
             self._raise_fault()
+
+    @staticmethod
+    def _host_values(tensor: TensorSpec, shape: Shape, values: dict[str, bytes]) -> np.ndarray:
+        """The values of a shape tensor, as bytes; raises where they are missing or of another size."""
+        given = np.frombuffer(values.get(tensor.name, b""), np.uint8)
+        needed = int(np.prod(shape, dtype=np.int64)) * tensor.itemsize
+        if len(given) != needed:
+            raise DeviceError(
+                "CUDA_ERROR_INVALID_VALUE", f"shape tensor {tensor.name!r} has {needed} bytes, {len(given)} came"
+            )
+        return given
+
+    def data_shapes(
+        self,
+        context: int,
+        stream: int,
+        profile: int,
+        shapes: dict[str, list[int]],
+        addresses: dict[str, int],
+        values: dict[str, bytes] | None = None,
+    ) -> dict[str, list[int]]:
+        """Shapes of all outputs, those that depend on values too: waits for the stream and computes them once."""
+        with self._usable:
+            known = self._contexts.get(context)
+            if known is None:
+                raise DeviceError("CUDA_ERROR_INVALID_HANDLE", f"execution context {context!r} does not exist")
+            queue, engine = self._target(stream, False), self._engine(known.engine)
+            if queue.capture is not None:
+                self._refuse_capture("an output whose size depends on values", "Execute it outside.", queue.capture)
+            self._complete([queue.last] if queue.last else [])
+            self._raise_fault()
+            arrays = {}
+            for tensor in engine.inputs:
+                shape, dtype = tuple(shapes.get(tensor.name, ())), DTYPES[tensor.dtype]
+                problem = engine.outside_profile(tensor, shape, profile)
+                if problem:
+                    raise DeviceError("CUDA_ERROR_INVALID_VALUE", problem)
+                if tensor.shape_tensor:
+                    view = self._host_values(tensor, shape, values or {})
+                else:
+                    nbytes = int(np.prod(shape, dtype=np.int64)) * tensor.itemsize
+                    allocation, offset = self._range(
+                        addresses.get(tensor.name, 0),
+                        nbytes,
+                        f"input tensor {tensor.name!r} of shape {list(shape)} and dtype {dtype}",
+                        code="CUDA_ERROR_ILLEGAL_ADDRESS",
+                    )
+                    view = allocation.touch(Rows(offset, nbytes)).reshape(-1)
+                arrays[tensor.name] = view.view(dtype).reshape(shape)
+            try:
+                return {name: list(array.shape) for name, array in engine.infer(arrays).items()}
+            except ExecutionError as error:
+                raise DeviceError("CUDA_ERROR_LAUNCH_FAILED", str(error)) from None
 
     def infer(self, engine: int, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """A whole inference from host arrays to host arrays, done when it returns: one event, no device memory.

@@ -42,6 +42,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "bytes": lambda v: type(v) is bytes,
     "bytes | None": lambda v: v is None or type(v) is bytes,
     "dict[str, int]": lambda v: type(v) is dict and all(type(x) is int for x in v.values()),
+    "dict[str, bytes] | None": lambda v: v is None or (type(v) is dict and all(type(x) is bytes for x in v.values())),
     "dict[str, list[int]]": lambda v: (
         type(v) is dict and all(type(x) is list and all(type(d) is int for d in x) for x in v.values())
     ),

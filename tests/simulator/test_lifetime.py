@@ -38,7 +38,7 @@ def test_what_is_freed_is_free_again(cuda, trt, plans, log):
     engine = trt.Runtime(log.logger).deserialize_cuda_engine(plans["linear"])
     context = engine.create_execution_context()
     in_use = free - cuda.mem_get_info()[0]
-    assert in_use == (1 << 20) + engine.streamable_weights_size + engine.device_memory_size_v2
+    assert in_use == (1 << 20) + engine.get_engine_stat() + engine.device_memory_size_v2
     held.free()
     del context, engine
     gc.collect()

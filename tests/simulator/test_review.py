@@ -207,21 +207,6 @@ def test_double_is_refused_by_name(trt, log):
     assert "'x' is DOUBLE" in log.said()
 
 
-def test_an_input_whose_values_are_a_shape_is_refused_by_name(trt, log):
-    text = """
-        <ir_version: 10, opset_import: ["" : 20]>
-        shaped (float[B, 8] x, int64[2] shape) => (float[n, k] y) { y = Reshape (x, shape) }"""
-    builder = trt.Builder(log.logger)
-    network = builder.create_network(0)
-    assert trt.OnnxParser(network, log.logger).parse(onnx.parser.parse_model(text).SerializeToString())
-    config, profile = builder.create_builder_config(), builder.create_optimization_profile()
-    profile.set_shape("x", *BATCHES["x"])
-    profile.set_shape_input("shape", (1, 4), (4, 4), (8, 8))
-    config.add_optimization_profile(profile)
-    assert builder.build_serialized_network(network, config) is None
-    assert "'shape' is a shape tensor" in log.said()
-
-
 def test_inputs_that_share_a_dimension_must_agree(trt, cuda, plans, log):
     engine = trt.Runtime(log.logger).deserialize_cuda_engine(plans["classifier"])
     context, stream = engine.create_execution_context(), cuda.Stream()

@@ -224,15 +224,19 @@ def test_engine_tells_its_tensors(classifier, trt):
     assert engine.get_tensor_location("input_ids") == trt.TensorLocation.DEVICE
     assert engine.get_tensor_format("input_ids") == trt.TensorFormat.LINEAR
     assert [tuple(s) for s in engine.get_tensor_profile_shape("input_ids", 0)] == [(1, 64), (32, 64), (128, 64)]
-    assert engine.get_tensor_profile_shape("input_ids", 3) == [] == engine.get_tensor_profile_shape("logits", 0)
-    assert engine.get_tensor_bytes_per_component("input_ids") == 8
+    for name, profile in (("input_ids", 3), ("logits", 0), ("ids", 0)):
+        with pytest.raises(RuntimeError, match=f"Could not get profile shape for tensor '{name}'"):
+            engine.get_tensor_profile_shape(name, profile)
+    assert engine.get_tensor_bytes_per_component("input_ids") == -1  # no tensor is vectorized
     assert engine.num_optimization_profiles == 1 and engine.num_layers >= 1
     assert engine.device_memory_size_v2 == engine.get_device_memory_size_for_profile_v2(0) > 0
     assert engine.get_device_memory_size_for_profile_v2(1) == 0
     assert engine.is_shape_inference_io("input_ids") is False and engine.is_debug_tensor("logits") is False
-    assert engine.get_tensor_components_per_element("logits") == 1 and engine.get_tensor_vectorized_dim("logits") == -1
-    assert "kLINEAR" in engine.get_tensor_format_desc("logits")
-    assert engine.get_tensor_profile_values(0, "input_ids") == []
+    assert engine.get_tensor_components_per_element("logits") == -1 and engine.get_tensor_vectorized_dim("logits") == -1
+    assert engine.get_tensor_format_desc("logits") == "Row-major linear FP32 format"
+    with pytest.raises(RuntimeError, match="does not correspond to an input shape tensor"):
+        engine.get_tensor_profile_values(0, "input_ids")
+    assert engine[-1] == "logits"
     assert engine.engine_capability == trt.EngineCapability.STANDARD
     assert engine.hardware_compatibility_level == trt.HardwareCompatibilityLevel.NONE
     assert engine.profiling_verbosity == trt.ProfilingVerbosity.LAYER_NAMES_ONLY
@@ -243,11 +247,16 @@ def test_engine_tells_its_tensors(classifier, trt):
 def test_wrong_names_return_nothing_and_are_logged(classifier, trt):
     engine, context = classifier.engine, classifier.context
     assert engine.get_tensor_mode("ids") == trt.TensorIOMode.NONE
-    assert engine.get_tensor_name(9) == "" and len(engine.get_tensor_shape("ids")) == 0
+    assert engine.get_tensor_name(9) is None
+    for owner in (engine, context):
+        with pytest.raises(RuntimeError, match="Could not get shape for tensor 'ids'"):
+            owner.get_tensor_shape("ids")
+    with pytest.raises(RuntimeError, match="Could not get strides for tensor 'input_ids'"):
+        context.get_tensor_strides("input_ids")  # its shape is not set
     assert context.set_input_shape("ids", (1, 64)) is False
     assert context.set_input_shape("logits", (1, 2)) is False
     assert context.set_tensor_address("ids", 1) is False and context.get_tensor_address("ids") == 0
-    assert context.get_max_output_size("input_ids") == -1
+    assert context.get_max_output_size("input_ids") == -1 == context.get_max_output_size("logits")  # no shapes yet
     assert context.set_output_allocator("input_ids", None) is False
     assert "Given invalid tensor name: ids" in classifier.log.said()
 
@@ -304,7 +313,8 @@ def test_two_profiles_and_the_switch(trt, cuda, plans, log):
     assert context.set_optimization_profile_async(1, stream.handle) is True
     assert context.infer_shapes() == ["x"]  # the switch forgets the shapes
     assert context.set_input_shape("x", (4, 8)) is False and context.set_input_shape("x", (32, 8)) is True
-    assert context.set_optimization_profile_async(2, stream.handle) is False
+    with pytest.raises(RuntimeError, match="Error in set optimization profile async"):
+        context.set_optimization_profile_async(2, stream.handle)
     assert "must be in the range [0, 2)" in log.said()
     x = np.random.default_rng(0).normal(size=(32, 8)).astype(np.float32)
     given, result = cuda.to_device(x), cuda.mem_alloc(32 * 4 * 4)
@@ -378,7 +388,7 @@ def test_memory_of_engines_and_contexts_is_counted_and_comes_back(trt, cuda, pla
     free = cuda.mem_get_info()[0]
     engine = trt.Runtime(log.logger).deserialize_cuda_engine(plans["linear"])
     context = engine.create_execution_context()
-    assert free - cuda.mem_get_info()[0] == engine.device_memory_size_v2 + engine.streamable_weights_size
+    assert free - cuda.mem_get_info()[0] == engine.device_memory_size_v2 + engine.get_engine_stat()
     del context, engine
     gc.collect()
     assert cuda.mem_get_info()[0] == free
@@ -405,8 +415,8 @@ def test_names_of_the_past_say_what_replaces_them(classifier):
         classifier.context.set_binding_shape(0, (1, 64))
     with pytest.raises(AttributeError, match="device_memory_size_v2"):
         _ = classifier.engine.device_memory_size
-    with pytest.raises(AttributeError, match="does not offer it"):
-        classifier.engine.create_engine_inspector()
+    with pytest.raises(AttributeError, match="'set_communicator'.*does not offer it.*Use one engine"):
+        classifier.context.set_communicator(None)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = classifier.engine.nonsense
 
