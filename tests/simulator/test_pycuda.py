@@ -275,13 +275,16 @@ def test_device_and_contexts(cuda):
     assert cuda.Context.get_current() is context and isinstance(cuda.Context.get_device(), cuda.Device)
     context.detach()
     assert cuda.Context.get_current() is not context
+    with pytest.raises(cuda.LogicError, match=r"context::detach failed: invalid device context"):
+        context.detach()
+    with pytest.raises(cuda.LogicError, match="this context was detached"):
+        context.push()
     with pytest.raises(cuda.LogicError, match="there is one device"):
         cuda.Device(1)
     import pycuda
     import pycuda.autoinit
 
     assert pycuda.autoinit.device is not None and "simulator" in pycuda.VERSION_TEXT
-    pycuda.autoinit.context.detach()
 
 
 def test_what_only_a_gpu_can_do_is_named(cuda):

@@ -11,13 +11,25 @@ import threading
 
 from .. import host as _host
 from ..errors import DeviceError
+from ..transport import InProcessDevice, RemoteDevice
 
 PRIMARY = 0x100  # handles are the driver's pointers: numbers that are nothing else's
 _numbers = itertools.count(PRIMARY + 0x100, 0x100)
 _thread = threading.local()
 _lock = threading.Lock()
 _users: dict[int, int] = {}  # context -> how many have made or retained it
+_started = False
 _runtime_uses_primary = False
+
+
+def start() -> None:
+    """cuInit."""
+    global _started
+    _started = True
+
+
+def started() -> bool:
+    return _started
 
 
 def stack() -> list[int]:
@@ -63,20 +75,21 @@ def release(context: int) -> None:
         own = stack()
         if own and own[-1] == context:
             own.pop()
-    if last:
-        _host.current().device.reset()
+    device = _host.current().device
+    if last and isinstance(device, InProcessDevice | RemoteDevice):  # a real GPU's contexts are the driver's affair
+        device.reset()
 
 
 def use_primary() -> None:
     """What every call of the runtime API does first: where no context is current, the primary one becomes it."""
-    global _runtime_uses_primary
+    global _started, _runtime_uses_primary
     own = getattr(_thread, "stack", None)
     if own:
         if own[-1] not in _users:
             raise _destroyed()
         return
     if not _runtime_uses_primary:
-        _runtime_uses_primary = True
+        _started = _runtime_uses_primary = True
         retain(PRIMARY)
     stack().append(PRIMARY)
 

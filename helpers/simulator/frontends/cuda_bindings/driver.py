@@ -61,15 +61,13 @@ CU_MEMHOSTALLOC_PORTABLE = 1
 CU_MEMHOSTALLOC_DEVICEMAP = 2
 CU_MEMHOSTALLOC_WRITECOMBINED = 4
 
-_initialized = False
-
 
 def _device() -> Any:
     return _host.current().device
 
 
 def _ordinal(device: Any) -> None:
-    if not _initialized:
+    if not contexts.started():
         raise DeviceError("CUDA_ERROR_NOT_INITIALIZED", "call cuInit(0) first")
     if integer(device) != 0:
         raise DeviceError("CUDA_ERROR_INVALID_DEVICE", f"there is one device, 0; got {integer(device)}")
@@ -80,10 +78,9 @@ def _ordinal(device: Any) -> None:
 
 @driver_entry(context=False)
 def cuInit(Flags: Any) -> None:
-    global _initialized
     if integer(Flags):
         raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"the flags of cuInit must be 0; got {integer(Flags)}")
-    _initialized = True
+    contexts.start()
 
 
 @driver_entry(outputs=1, context=False)

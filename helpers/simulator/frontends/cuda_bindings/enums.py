@@ -197,19 +197,19 @@ class _Handle:
     def __repr__(self) -> str:
         return f"<{self._shown or type(self).__name__} {hex(int(self))}>"
 
-    def __eq__(self, other: object) -> bool:
-        mine, its = type(self), type(other)  # a cudaStream_t is a CUstream
-        return (issubclass(mine, its) or issubclass(its, mine)) and int(self) == int(other)  # type: ignore[call-overload]
-
-    def __hash__(self) -> int:
-        return hash(int(self))
-
 
 class _Pointer(_Handle):
     __slots__ = ()
 
     def __index__(self) -> int:
         return int(self)
+
+    def __eq__(self, other: object) -> bool:
+        mine, its = type(self), type(other)  # a cudaStream_t is a CUstream
+        return (issubclass(mine, its) or issubclass(its, mine)) and int(self) == int(other)  # type: ignore[call-overload]
+
+    def __hash__(self) -> int:
+        return hash(int(self))
 
 
 class CUstream(_Pointer):
@@ -243,6 +243,8 @@ class CUcontext(_Pointer):
 
 
 class CUdevice(_Handle):
+    """Two of one number are not equal, as in cuda-bindings: compare int(device)."""
+
     __slots__ = ()
 
     def __repr__(self) -> str:
@@ -250,6 +252,8 @@ class CUdevice(_Handle):
 
 
 class CUdeviceptr(_Handle):
+    """Two of one address are not equal, as in cuda-bindings: compare int(pointer)."""
+
     __slots__ = ()
 
     def __repr__(self) -> str:

@@ -2,7 +2,7 @@
 
 Offers what TensorRT programs use: contexts, streams, events, device and pinned memory, copies with and without a pitch.
 Errors have pycuda's classes and texts ("cuMemcpyHtoDAsync failed: invalid argument"), followed by what was wrong and
-what to do. Names that only a GPU can serve (`SourceModule`, textures, graphs) say so.
+what to do. Names that only a GPU can serve (`SourceModule`, textures) say so.
 
 Arrays that `pagelocked_empty` returns are pinned memory of the device; everything else is pageable, and copying it
 waits.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import builtins
 import ctypes
-import threading
 import weakref
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -22,6 +21,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from ... import host as _host
 from ...errors import ERROR_TEXTS, DeviceError
+from .. import contexts
 
 
 class Error(Exception):
@@ -42,7 +42,7 @@ class RuntimeError(Error):
     """Something failed that is neither memory nor misuse."""
 
 
-class MemoryError(Error):
+class MemoryError(Error, builtins.MemoryError):
     """Device memory ran out."""
 
     is_out_of_memory = True
@@ -52,6 +52,7 @@ _CLASSES: dict[str, type[Error]] = {
     "CUDA_ERROR_OUT_OF_MEMORY": MemoryError,
     "CUDA_ERROR_LAUNCH_FAILED": LaunchError,
     "CUDA_ERROR_NOT_READY": RuntimeError,
+    "CUDA_ERROR_UNKNOWN": Error,
 }
 
 
@@ -70,29 +71,16 @@ def _translate(function: str, error: DeviceError) -> Error:
 
 # --- contexts -------------------------------------------------------------------------------------------------------
 
-_initialized = False
-_contexts = threading.local()  # the driver's current context is the thread's
-
-
-def _stack() -> list[Context]:
-    if not hasattr(_contexts, "stack"):
-        _contexts.stack = []
-    stack: list[Context] = _contexts.stack
-    return stack
-
 
 def _need_context(function: str) -> None:
-    if not _stack():
-        raise LogicError(
-            f"{function} failed: invalid device context - [simulator] no CUDA context is current in this thread."
-            " Expected: `import pycuda.autoprimaryctx` (or autoinit) in the main thread; context.push() in every"
-            " other."
-        )
+    try:
+        contexts.need()
+    except DeviceError as error:
+        raise _translate(function, error) from None
 
 
 def init(flags: int = 0) -> None:
-    global _initialized
-    _initialized = True
+    contexts.start()
 
 
 def get_version() -> tuple[int, int, int]:
@@ -110,25 +98,36 @@ def get_driver_version() -> int:
 
 
 class Context:
-    """A CUDA context. The simulated device has one state, which all contexts share."""
+    """A CUDA context. The simulated device has one state, which all contexts share; the last one takes it along."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, handle: int) -> None:
         self._device = device
+        self._handle = handle
+        _objects[handle] = self
 
     def push(self) -> None:
-        _stack().append(self)
+        if not contexts.alive(self._handle):
+            raise LogicError("cuCtxPushCurrent failed: invalid device context - [simulator] this context was detached")
+        contexts.stack().append(self._handle)
 
     @staticmethod
     def pop() -> None:
-        if not _stack():
+        if not contexts.stack():
             raise LogicError(
-                "cuCtxPopCurrent failed: invalid device context - [simulator] no context is current in this thread"
+                "context::pop failed: invalid device context - [simulator] no context is current in this thread: cannot"
+                " pop non-current context"
             )
-        _stack().pop()
+        contexts.stack().pop()
 
     def detach(self) -> None:
-        if self in _stack():
-            _stack().remove(self)
+        """Give the context up. With the last one all memory, streams, events and engines go."""
+        own = contexts.stack()
+        try:
+            contexts.release(self._handle)
+        except DeviceError as error:
+            raise _translate("context::detach", error) from None
+        if own and own[-1] == self._handle:
+            own.pop()
 
     @staticmethod
     def synchronize() -> None:
@@ -137,19 +136,25 @@ class Context:
 
     @staticmethod
     def get_current() -> Context | None:
-        return _stack()[-1] if _stack() else None
+        own = contexts.stack()
+        if not own:
+            return None
+        return _objects.get(own[-1]) or Context(Device(0), own[-1])  # where cuda.bindings made it
 
     @staticmethod
     def get_device() -> Device:
         _need_context("cuCtxGetDevice")
-        return _stack()[-1]._device
+        return Device(0)
+
+
+_objects: dict[int, Context] = {}
 
 
 class Device:
     """The one device: simulated (the size of a T4, no speed of its own), or a real GPU without pycuda."""
 
     def __init__(self, number: int) -> None:
-        if not _initialized:
+        if not contexts.started():
             raise LogicError(
                 "cuDeviceGet failed: initialization error - [simulator] call cuda.init() first, or import"
                 " pycuda.autoinit"
@@ -177,12 +182,11 @@ class Device:
         return "0000:00:00.0"
 
     def make_context(self, flags: int = 0) -> Context:
-        context = Context(self)
-        context.push()
-        return context
+        return Context(self, contexts.create())
 
     def retain_primary_context(self) -> Context:
-        return Context(self)
+        contexts.retain(contexts.PRIMARY)
+        return Context(self, contexts.PRIMARY)
 
 
 # --- streams and events ---------------------------------------------------------------------------------------------
@@ -205,6 +209,15 @@ class Stream:
     def wait_for_event(self, event: Event) -> None:
         _call("cuStreamWaitEvent", "stream_wait_event", self.handle, event.handle)
 
+    def __getattr__(self, name: str) -> Any:
+        if "capture" in name or "graph" in name:
+            raise AttributeError(
+                f"pycuda's Stream has no {name!r}: pycuda does not offer CUDA graphs. Use the same stream's handle with"
+                " cuda.bindings: runtime.cudaStreamBeginCapture(stream.handle, mode), cudaStreamEndCapture,"
+                " cudaGraphInstantiate, cudaGraphLaunch."
+            )
+        raise AttributeError(f"'Stream' object has no attribute {name!r}")
+
     def __hash__(self) -> int:
         return hash(self.handle)
 
@@ -225,7 +238,7 @@ class Event:
 
     def __init__(self, flags: int = 0) -> None:
         _need_context("cuEventCreate")
-        self.handle: int = _call("cuEventCreate", "event_create")
+        self.handle: int = _call("cuEventCreate", "event_create", int(flags))
         weakref.finalize(self, _host.current().device.release, "event_destroy", self.handle).atexit = False
 
     def record(self, stream: Stream | None = None) -> Event:
