@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from . import guard
 from .native import VERSION, nv
 from .plan import DTYPES, Plan, PlanError, SerializedPlan, TensorSpec
 
@@ -151,7 +152,16 @@ class OnnxParser(nv.OnnxParser):
             if network.num_layers or network.num_inputs:
                 _parsed[network] = _picture_of(network, *_self_contained(model, path, self._initializers))
 
+    def _deadly(self, model: Any, path: str | None) -> bool:
+        """Whether reading `model` would end this process; the logger is told why."""
+        why = guard.parser_trouble(bytes(model), path) if isinstance(model, bytes | bytearray | memoryview) else ""
+        if why:
+            self._logger.log(Severity.ERROR, f"[simulator] {why}")
+        return bool(why)
+
     def parse(self, model: Any, path: str | None = None) -> bool:
+        if self._deadly(model, path):
+            return False
         with _tap.to(self._logger):
             done: bool = super().parse(model, path)
         if done:
@@ -159,6 +169,8 @@ class OnnxParser(nv.OnnxParser):
         return done
 
     def parse_from_file(self, model: str) -> bool:
+        if isinstance(model, str) and Path(model).is_file() and self._deadly(Path(model).read_bytes(), model):
+            return False
         with _tap.to(self._logger):
             done: bool = super().parse_from_file(model)
         if done:
@@ -166,6 +178,8 @@ class OnnxParser(nv.OnnxParser):
         return done
 
     def supports_model_v2(self, model: Any, path: str | None = None) -> bool:
+        if self._deadly(model, path):
+            return False
         with _tap.to(self._logger):
             done: bool = super().supports_model_v2(model, path)
         if done:  # NVIDIA's parser fills the network here too
@@ -173,6 +187,8 @@ class OnnxParser(nv.OnnxParser):
         return done
 
     def load_model_proto(self, model: Any, path: str | None = None) -> bool:
+        if self._deadly(model, path):
+            return False
         with _tap.to(self._logger):
             done: bool = super().load_model_proto(model, path)
         self._proto = (bytes(model), path) if done else None

@@ -150,6 +150,12 @@ class SerializedPlan(bytes):
 
         return nv.DataType.INT8
 
+    def __enter__(self) -> SerializedPlan:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """TensorRT's gives its memory up here; bytes stay."""
+
 
 def open_plan(data: bytes | bytearray | memoryview) -> Plan:
     """Check every length and digest of a serialized plan and take it apart.
@@ -297,6 +303,12 @@ def _shape(value: Any) -> Shape:
     return tuple(value)
 
 
+def _values(value: Any) -> Shape:
+    if type(value) is not list or len(value) > 64 or any(type(n) is not int or abs(n) >= 1 << 63 for n in value):
+        raise ValueError(f"{_shown(value)} are no values of a shape tensor; expected at most 64 integers")
+    return tuple(value)
+
+
 def _tensor(row: Any) -> TensorSpec:
     if type(row) is not list or len(row) != 6:
         raise ValueError(
@@ -329,7 +341,7 @@ def _profile(value: Any, tensors: Iterable[TensorSpec] | None = None) -> Profile
     for name, shapes in value.items():
         if type(shapes) is not list or len(shapes) != 3:
             raise ValueError(f"profile of {_shown(name)}: {_shown(shapes)}; expected [min, opt, max]")
-        low, best, high = (_shape(shape) for shape in shapes)
+        low, best, high = (_values(shape) if ranks is None else _shape(shape) for shape in shapes)
         if ranks is not None:
             if name not in ranks:
                 raise ValueError(f"profile of {_shown(name)}, which is no input")
