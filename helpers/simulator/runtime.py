@@ -360,12 +360,11 @@ class ICudaEngine(Object):
             raise RuntimeError("Binding index does not correspond to an input shape tensor.")
         return [list(v) for v in self._plan.shape_values[index].get(tensor.name, ())]
 
-    def __getitem__(self, index: int) -> str:
-        if not -len(self._plan.tensors) <= index < len(self._plan.tensors):
-            raise IndexError(
-                f"tensor index {index} is out of range: the engine has {len(self._plan.tensors)} I/O tensors"
-            )
-        return self._plan.tensors[index].name
+    def __getitem__(self, arg0: int) -> str:
+        count = len(self._plan.tensors)
+        if not -count <= arg0 < count:
+            raise IndexError(f"tensor index {arg0} is out of range: the engine has {count} I/O tensors")
+        return self._plan.tensors[arg0].name
 
     def __iter__(self) -> Iterator[str]:
         return iter([t.name for t in self._plan.tensors])

@@ -25,7 +25,7 @@ def allocate_buffers(engine, context):
         buffers = {}
         for name in names:
             count = int(np.prod(tuple(context.get_tensor_shape(name)), dtype=np.int64))
-            device = cuda.mem_alloc(count * engine.get_tensor_bytes_per_component(name))
+            device = cuda.mem_alloc(int(count * engine.get_tensor_dtype(name).itemsize))
             undo.callback(device.free)
             host = cuda.pagelocked_zeros((count,), np.dtype(trt.nptype(engine.get_tensor_dtype(name))))
             buffers[name] = Buffer(host=host, device=device)
