@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import sys
 import weakref
@@ -216,7 +217,7 @@ class IExecutionContext(Object):
         """The bytes at the host addresses of the shape tensors; None, logged, where the profile forbids them."""
         values: dict[str, bytes] = {}
         for tensor in self._shape_inputs:
-            nbytes = int(np.prod(self._shapes[tensor.name], dtype=np.int64)) * tensor.itemsize
+            nbytes = math.prod(self._shapes[tensor.name]) * tensor.itemsize
             try:
                 values[tensor.name] = read_pointer(self._addresses[tensor.name], nbytes)
             except DeviceError as error:
@@ -228,7 +229,7 @@ class IExecutionContext(Object):
                 return None
             given = np.frombuffer(values[tensor.name], DTYPES[tensor.dtype]).tolist()
             limits = self._engine._plan.shape_values[self._profile].get(tensor.name)
-            if limits and any(not a <= v <= b for a, v, b in zip(limits[0], given, limits[2], strict=True)):
+            if limits and any(not a <= v <= b for a, v, b in zip(limits[0], given, limits[2], strict=False)):
                 self._error(
                     where,
                     f"Parameter check failed, condition: satisfyProfile. Set values {dims(given)} for shape tensor"
@@ -277,7 +278,7 @@ class IExecutionContext(Object):
         shape = list(self.get_tensor_shape(name)) if name in self._engine._tensors else [-1]
         if -1 in shape:
             raise RuntimeError(_NO_DIMS.format("strides", name))
-        return nv.Dims([int(np.prod(shape[i + 1 :], dtype=np.int64)) for i in range(len(shape))])
+        return nv.Dims([math.prod(shape[i + 1 :]) for i in range(len(shape))])
 
     def get_max_output_size(self, name: str) -> int:
         """Bytes of an output at the active profile's maximum.

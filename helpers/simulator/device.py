@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import bisect
 import hashlib
+import math
 import os
 import threading
 import time
@@ -1424,7 +1425,7 @@ class Device(Releasing):
             if tensor.name in on_host:
                 continue
             shape = all_shapes[tensor.name]
-            nbytes = int(np.prod([d for d in shape if d >= 0], dtype=np.int64)) * tensor.itemsize
+            nbytes = math.prod(d for d in shape if d >= 0) * tensor.itemsize
             dtype = DTYPES[tensor.dtype]
             what = f"{tensor.mode.lower()} tensor {tensor.name!r} of shape {list(shape)} and dtype {dtype}"
             allocation, offset = self._range(
@@ -1490,7 +1491,7 @@ class Device(Releasing):
     def _host_values(tensor: TensorSpec, shape: Shape, values: dict[str, bytes]) -> np.ndarray:
         """The values of a shape tensor, as bytes; raises where they are missing or of another size."""
         given = np.frombuffer(values.get(tensor.name, b""), np.uint8)
-        needed = int(np.prod(shape, dtype=np.int64)) * tensor.itemsize
+        needed = math.prod(shape) * tensor.itemsize
         if len(given) != needed:
             raise DeviceError(
                 "CUDA_ERROR_INVALID_VALUE", f"shape tensor {tensor.name!r} has {needed} bytes, {len(given)} came"
@@ -1525,7 +1526,7 @@ class Device(Releasing):
                 if tensor.shape_tensor:
                     view = self._host_values(tensor, shape, values or {})
                 else:
-                    nbytes = int(np.prod(shape, dtype=np.int64)) * tensor.itemsize
+                    nbytes = math.prod(shape) * tensor.itemsize
                     allocation, offset = self._range(
                         addresses.get(tensor.name, 0),
                         nbytes,

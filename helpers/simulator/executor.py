@@ -157,7 +157,7 @@ class Engine:
             shapes[tensor.name] = tuple(d if isinstance(d, int) else symbols.get(d, -1) for d in said)
         if any(-1 in s for s in shapes.values()):
             shapes.update(self._infer_by_onnx(given, values))
-        nbytes = sum(int(np.prod(given[t.name], dtype=np.float64)) * t.itemsize for t in self.inputs)
+        nbytes = sum(math.prod(given[t.name]) * t.itemsize for t in self.inputs)
         if any(-1 in s for s in shapes.values()) and nbytes < _TRIAL_LIMIT and not self._by_value():
             # shapes that follow from shapes in a way that ONNX's inference does not see: any values show them
             shapes = {name: array.shape for name, array in self.infer(self._arrays(given, values)).items()}
