@@ -1,0 +1,472 @@
+"""The builder: the same verdicts and words as NVIDIA's, and a plan that the simulated runtime runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..plan import DTYPES, Plan, SerializedPlan, TensorSpec
+from . import memory
+from .config import BuilderFlag, ComputeCapability, IBuilderConfig, IOptimizationProfile, settings
+from .enums import ENUMS, Severity
+from .network import INetworkDefinition, IPluginRegistry, ITensor
+from .objects import Native
+from .parser import Parsed
+from .shapes import Fact, Walk, label
+from .types import ILogger, incompatible, index
+
+Shapes = dict[str, tuple[int, ...]]
+_ENDS = ("MIN", "OPT", "MAX")
+
+
+class _NoPlan(Exception):
+    """The build ends without a plan; the text is logged as an error."""
+
+
+def _usage(text: str, code: int = 4) -> _NoPlan:
+    return _NoPlan(f"IBuilder::buildSerializedNetwork: Error Code {code}: API Usage Error ({text})")
+
+
+def _internal(text: str, code: int = 4) -> _NoPlan:
+    return _NoPlan(f"IBuilder::buildSerializedNetwork: Error Code {code}: Internal Error ({text})")
+
+
+def _myelin(text: str) -> _NoPlan:
+    return _NoPlan(f"IBuilder::buildSerializedNetwork: Error Code 1: Myelin ({text})")
+
+
+class Builder(Native):
+    """`tensorrt.Builder`."""
+
+    def __init__(self, logger: ILogger) -> None:
+        if not isinstance(logger, ILogger):
+            raise incompatible("tensorrt.Builder(logger: tensorrt.ILogger)", logger, constructor=True)
+        self._logger = logger
+        self.reset()
+
+    def _log(self, severity: Any, text: str) -> None:
+        self._logger.log(severity, text)
+
+    logger = property(lambda self: self._logger)
+    max_DLA_batch_size = property(lambda self: 1 << 28)
+    num_DLA_cores = property(lambda self: 0)
+
+    @property
+    def max_threads(self) -> int:
+        return self._threads
+
+    @max_threads.setter
+    def max_threads(self, value: int) -> None:
+        self._threads = index(value, "max_threads: int")
+
+    error_recorder = property(lambda self: self._recorder, lambda self, value: setattr(self, "_recorder", value))
+    gpu_allocator = property(None, lambda self, value: None)
+
+    def reset(self) -> None:
+        self._threads = 1
+        self._recorder: Any = None
+        self._networks = 0
+
+    def get_plugin_registry(self) -> IPluginRegistry:
+        return IPluginRegistry()
+
+    def create_network(self, flags: int = 0) -> INetworkDefinition | None:
+        """A network; None, and an ERROR line, for flags that TensorRT does not have."""
+        value = index(flags, "create_network(self, flags: int = 0) -> tensorrt.INetworkDefinition")
+        if value < 0:
+            raise incompatible("create_network(self, flags: int = 0) -> tensorrt.INetworkDefinition", flags)
+        if value > 1:
+            self._log(
+                Severity.ERROR,
+                "IBuilder::createNetworkV2: Error Code 3: API Usage Error (Parameter check failed, condition:"
+                " flagSet.toU32() < (1U << EnumMax<NetworkDefinitionCreationFlag>()).)",
+            )
+            return None
+        network = INetworkDefinition(self, f"Unnamed Network {self._networks}", 1)  # always strongly typed
+        self._networks += 1
+        return network
+
+    def create_builder_config(self) -> IBuilderConfig:
+        return IBuilderConfig(self._log)
+
+    def create_optimization_profile(self) -> IOptimizationProfile:
+        return IOptimizationProfile(self._log)
+
+    def is_network_supported(self, network: INetworkDefinition, config: IBuilderConfig) -> bool:
+        """Whether the network could be built, as far as it can be said before the build."""
+        try:
+            _validate(network, config)
+        except _NoPlan as refusal:
+            self._log(Severity.ERROR, str(refusal).replace("buildSerializedNetwork", "isNetworkSupported"))
+            return False
+        return True
+
+    def build_serialized_network(self, network: INetworkDefinition, config: IBuilderConfig) -> SerializedPlan | None:
+        """A plan; None, and ERROR lines, where NVIDIA's builder refuses, or the simulated runtime could not run it."""
+        if not isinstance(network, INetworkDefinition) or not isinstance(config, IBuilderConfig):
+            raise incompatible(
+                "build_serialized_network(self, network: tensorrt.INetworkDefinition, config: tensorrt.IBuilderConfig)"
+                " -> tensorrt.IHostMemory",
+                network,
+                config,
+            )
+        try:
+            return self._build(network, config)
+        except _NoPlan as refusal:
+            self._log(Severity.ERROR, str(refusal))
+            return None
+
+    def build_serialized_network_to_stream(
+        self, network: INetworkDefinition, config: IBuilderConfig, writer: Any
+    ) -> bool:
+        """As `build_serialized_network`; the plan goes to `writer.write(bytes) -> int`. False where anything failed."""
+        plan = self.build_serialized_network(network, config)
+        if plan is None:
+            return False
+        return bool(writer.write(bytes(plan)) == len(plan))
+
+    def _build(self, network: INetworkDefinition, config: IBuilderConfig) -> SerializedPlan:
+        started = time.perf_counter()
+        for tensor in network._inputs:
+            if any(tensor.name in p._shapes and _moves(p._shapes[tensor.name]) for p in config._profiles):
+                self._log(Severity.INFO, f"In input ({tensor.name}), minShape is not the same as maxShape.")
+                break
+        self._warn_of_unused(network)
+        _validate(network, config)
+        _check_targets(config)
+        with _Phase(config.progress_monitor, "Building engine", None, 6) as building:
+            building.step()
+            parsed = self._own(network)
+            tensors = self._tensors(network, parsed)
+            building.step()
+            profiles = [_shapes(network, profile) for profile in config._profiles] or [_static(network)]
+            for i, ends in enumerate(profiles):
+                self._check_shapes(network, parsed, i, ends, building)
+            building.step()
+            count = f"{network.num_inputs} inputs and {network.num_outputs} output network tensors"
+            self._log(Severity.INFO, f"Detected {count}.")
+            _check_capability(config, parsed)
+            activations, layers = [], list[str]()
+            with building.phase("Building engine from subgraph", len(profiles)) as graph:
+                for ends in profiles:
+                    bytes_, lines = self._compile(parsed, network, config, ends[2])
+                    activations.append(bytes_)
+                    layers += lines
+                    graph.step()
+            building.step()
+            weights = _weight_bytes(parsed)
+            self._log(Severity.INFO, f"Total Weights Memory: {weights} bytes")
+            if config.get_flag(BuilderFlag.VERSION_COMPATIBLE):
+                library = "libnvinfer_lean.so.1"
+                raise _usage(
+                    f"Unable to load library: {library}: {library}: cannot open shared object file: No such file or"
+                    " directory",
+                    6,
+                )
+            building.step()
+            self._list_layers(config, layers)
+            took = time.perf_counter() - started
+            self._log(Severity.INFO, f"Engine generation completed in {took:.6g} seconds.")
+            from ..native import VERSION
+
+            plan = Plan(
+                version=VERSION,
+                flavor="tensorrt_rtx",
+                builder="python",
+                name=network.name,
+                tensors=tensors,
+                profiles=tuple(_plan_profile(network, profile._shapes) for profile in config._profiles) or ({},),
+                shape_values=({},) * max(len(config._profiles), 1),
+                settings=settings(config),
+                activation_bytes=tuple(activations),
+                weight_bytes=weights,
+                layers=len(layers),
+                nvidia=b"",
+                onnx=parsed.onnx,
+            ).serialize()
+            plan.nbytes = len(plan)  # there is no other plan inside
+            building.step()
+        return plan
+
+    # --- what is refused ---
+
+    def _warn_of_unused(self, network: INetworkDefinition) -> None:
+        used = {id(t) for layer in network._layers for t in layer._inputs}
+        for tensor in network._inputs:
+            if id(tensor) not in used and network._outputs:
+                self._log(Severity.WARNING, f"Unused Input: {tensor.name}")
+
+    def _own(self, network: INetworkDefinition) -> Parsed:
+        """What was parsed, where the network still is that."""
+        parsed = network._parsed
+        if parsed is None:
+            raise _NoPlan(
+                "[simulator] this network did not come from an ONNX model, and the simulated runtime runs ONNX models"
+                " only. Expected: a network filled by OnnxParser. Write the model as ONNX, or run on a GPU."
+            )
+        edit = None
+        if len(network._outputs) != len(parsed.outputs):
+            verb = "added" if len(network._outputs) > len(parsed.outputs) else "removed"
+            edit = f"outputs: one was {verb} (parsed {len(parsed.outputs)}, now {len(network._outputs)})"
+        for tensor, (then, _) in zip(network._outputs, parsed.outputs, strict=False):
+            if edit is None and tensor is not then:
+                edit = f"output {tensor.name!r}: another tensor"
+        for tensor, _, shape in parsed.inputs:
+            if edit is None and tuple(tensor.shape) != shape:
+                edit = f"input {tensor.name!r}: was {shape}, now {tuple(tensor.shape)}"
+        if edit is not None:
+            raise _NoPlan(
+                f"[simulator] this network was edited after parsing ({edit}), and the simulated runtime would run the"
+                " ONNX model without the edit. Make the change in the ONNX model, or run on a GPU."
+            )
+        return parsed
+
+    def _tensors(self, network: INetworkDefinition, parsed: Parsed) -> tuple[TensorSpec, ...]:
+        specs = []
+        pairs = [("INPUT", t, name) for t, name, _ in parsed.inputs] + [("OUTPUT", t, n) for t, n in parsed.outputs]
+        for mode, tensor, onnx_name in pairs:
+            dtype = tensor.dtype.name
+            if onnx_name in parsed.doubles:
+                raise _NoPlan(
+                    f"[simulator] tensor {tensor.name!r} is DOUBLE in the ONNX model and {dtype} in TensorRT, which has"
+                    " no FP64. Expected FLOAT in the model: export it in FP32."
+                )
+            if dtype not in DTYPES:
+                raise _NoPlan(
+                    f"[simulator] tensor {tensor.name!r} is {dtype}, which the simulated runtime cannot run; it has"
+                    f" {', '.join(DTYPES)}"
+                )
+            specs.append(TensorSpec(tensor.name, onnx_name, mode, dtype, tuple(tensor.shape)))
+        return tuple(specs)
+
+    def _check_shapes(
+        self, network: INetworkDefinition, parsed: Parsed, i: int, ends: list[Shapes], phase: _Phase
+    ) -> None:
+        """The graph's shapes at opt must fit; at max and min, TensorRT only warns."""
+        walk = _walk(parsed)
+        names: dict[str, int] = {}
+        for tensor in network._inputs:
+            for axis, name in sorted(tensor._dimension_names.items()):
+                size = ends[1][tensor.name][axis]
+                if names.setdefault(name, size) != size:
+                    raise _internal(
+                        f"Profile kOPT values are not self-consistent. Dimensions with name {name} must be equal."
+                        f" Condition '==' violated: {names[name]} != {size}. Instruction: CHECK_EQUAL {names[name]}"
+                        f" {size}."
+                    )
+        with phase.phase("Computing profile costs", 3) as costs:
+            for end in (1, 2, 0):
+                _, violations = walk.run(_onnx_shapes(network, parsed, ends[end]))
+                for found in violations[:1]:
+                    if end == 1:
+                        raise _internal(f"kOPT values for profile {i} violate shape constraints: {found.text}")
+                    if found.at_ends:
+                        self._log(
+                            Severity.WARNING,
+                            f"Profile k{_ENDS[end]} values are not self-consistent. {found.text} Instruction:"
+                            f" {found.instruction}",
+                        )
+                costs.step()
+
+    def _compile(
+        self, parsed: Parsed, network: INetworkDefinition, config: IBuilderConfig, shapes: Shapes
+    ) -> tuple[int, list[str]]:
+        """Bytes of activations at the profile's maximum, and a line a kernel."""
+        workspace = config._pools["WORKSPACE"]
+        facts, _ = _walk(parsed).run(_onnx_shapes(network, parsed, shapes))
+        nodes = parsed.light.graph.node
+        made = _kernels(parsed, facts)
+        for kernel in made:
+            single = [nodes[i] for i in kernel.nodes if nodes[i].op_type in ("MatMul", "Gemm")]
+            wide = [n for n in single if facts.get(n.input[0], Fact(0, None)).kind == 1]
+            if wide and ComputeCapability.SM75 in config._capabilities:
+                raise _myelin(
+                    "[pass.cpp: check_turing_op_compatibility] Cannot compile operation"
+                    f" '{label(wide[0])}' for Turing (SM75): FP32 GEMM is not supported."
+                )
+            if any(nodes[i].op_type == "Attention" for i in kernel.nodes):
+                raise _myelin("Attention operation was not supported by a dedicated kernel")
+        refit = ("REFIT", "REFIT_IDENTICAL", "STRIP_PLAN")
+        if any(config.get_flag(getattr(BuilderFlag, name)) for name in refit):
+            raise _myelin("MyelinCheckException: graph_jit.cpp: CHECK(status == CUDA_SUCCESS) failed.")
+        if any(kernel.product for kernel in made) and workspace < memory.SCRATCH:
+            raise _myelin(
+                "Tactic Selection: no tactics to implement the operation within workspace limit. Consider increase the"
+                " allowed workspace size if applicable."
+            )
+        inputs, outputs = {n for _, n, _ in parsed.inputs}, {n for _, n in parsed.outputs}
+        needed = memory.activation_bytes(made, facts, inputs, outputs)
+        if needed > workspace:
+            raise _NoPlan(f"Error Code 2: OutOfMemory (Requested size was {needed} bytes.)")
+        self._log(Severity.INFO, f"Max Scratch Memory: {needed} bytes")
+        self._log(Severity.INFO, f"Total Activation Memory: {needed} bytes")
+        return needed, [_line(parsed, kernel) for kernel in made]
+
+    def _list_layers(self, config: IBuilderConfig, layers: list[str]) -> None:
+        if config.profiling_verbosity == ENUMS["ProfilingVerbosity"].DETAILED:
+            self._log(Severity.VERBOSE, "Layers:\n" + "\n".join(layers))
+
+
+class _Phase:
+    """A phase of a progress monitor: steps are told, and a step that answers False ends the build."""
+
+    def __init__(self, monitor: Any, name: str, parent: str | None, steps: int) -> None:
+        self._monitor, self._name, self._parent, self._steps = monitor, name, parent, steps
+        self._done = 0
+
+    def __enter__(self) -> _Phase:
+        if self._monitor is not None:
+            self._monitor.phase_start(self._name, self._parent, self._steps)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._monitor is not None:
+            self._monitor.phase_finish(self._name)
+
+    def step(self) -> None:
+        if self._monitor is not None and not self._monitor.step_complete(self._name, self._done):
+            raise _NoPlan("IBuilder::buildSerializedNetwork: Error Code 7: BuildCanceled (Build canceled by user)")
+        self._done += 1
+
+    @contextmanager
+    def phase(self, name: str, steps: int) -> Iterator[_Phase]:
+        with _Phase(self._monitor, name, self._name, steps) as inner:
+            yield inner
+
+
+# --- checks before the build ------------------------------------------------------------------------------------------
+
+
+def _moves(shapes: Any) -> bool:
+    return bool(shapes[0] != shapes[2])
+
+
+def _validate(network: INetworkDefinition, config: IBuilderConfig) -> None:
+    """What can be said of network and profiles without the graph."""
+    if not network._outputs:
+        raise _usage("Network must have at least one output.")
+    if any(-1 in t._shape for t in network._inputs) and not config._profiles:
+        raise _usage("Network has dynamic or shape inputs, but no optimization profile has been defined.")
+    for i, profile in enumerate(config._profiles):
+        for tensor in network._inputs:
+            _validate_input(tensor, i, profile._shapes.get(tensor.name))
+
+
+def _validate_input(tensor: ITensor, i: int, given: Any) -> None:
+    shape, name = tensor._shape, tensor.name
+    if -1 not in shape:
+        for end, dims in zip(_ENDS, given or (), strict=False):
+            if dims != shape:
+                raise _usage(
+                    f"Input tensor {name} has static dimensions that don't match k{end} dimensions in profile index {i}."
+                    f" Input dimensions are {_joined(shape)} but profile dimensions are {_joined(dims)}."
+                )
+        return
+    if given is None:
+        raise _usage(f"Dynamic input tensor {name} is missing dimensions in profile {i}.")
+    if len(given[0]) != len(shape):
+        raise _usage(
+            f"Dynamic-shaped input tensor {name} has {len(shape)} dimensions but profile {i} has {len(given[0])}"
+            " dimensions."
+        )
+    for axis, size in enumerate(shape):
+        low, best, high = (dims[axis] for dims in given)
+        if size != -1 and not low == best == high == size:
+            raise _usage(
+                f"Dimension mismatch for tensor {name} and profile {i}. At dimension axis {axis}, profile has min={low},"
+                f" opt={best}, max={high} but tensor has {size}."
+            )
+
+
+def _joined(dims: tuple[int, ...]) -> str:
+    return f"[{','.join(map(str, dims))}]"
+
+
+def _check_targets(config: IBuilderConfig) -> None:
+    if None in config._capabilities:
+        raise _NoPlan("Unexpected exception bad optional access")
+    if ComputeCapability.CURRENT in config._capabilities:
+        raise _usage("ComputeCapability.CURRENT needs a GPU, and there is none (cudaError 35).", 1)
+
+
+def _check_capability(config: IBuilderConfig, parsed: Parsed) -> None:
+    """Engine capabilities that need a DLA or a safety runtime, and a workspace of nothing."""
+    kind = ENUMS["EngineCapability"]
+    if config.engine_capability == kind.DLA_STANDALONE:
+        raise _internal("Applying DLA optimizations without DLA backend.", 1)
+    if config.engine_capability == kind.SAFETY:
+        nodes = parsed.light.graph.node
+        node = f"{{ForeignNode[{label(nodes[0])}...{label(nodes[-1])}]}}" if nodes else ""
+        raise _internal(f"Could not find any implementation for node {node}.", 10)
+    if config._pools["WORKSPACE"] <= 0:
+        raise _NoPlan(
+            "Error Code 2: Internal Error (Assertion mContext.maxScratchSize > 0 failed. Compiling this graph requires"
+            " workspace memory greater than 0. Please increase the workspace memory provided to the builder.)"
+        )
+
+
+# --- shapes, kernels, weights -----------------------------------------------------------------------------------------
+
+
+def _shapes(network: INetworkDefinition, profile: IOptimizationProfile) -> list[Shapes]:
+    """Shapes of all inputs at the profile's min, opt and max, by the tensor's name."""
+    return [
+        {t.name: profile._shapes[t.name][end] if t.name in profile._shapes else t._shape for t in network._inputs}
+        for end in range(3)
+    ]
+
+
+def _static(network: INetworkDefinition) -> list[Shapes]:
+    return [{t.name: t._shape for t in network._inputs}] * 3
+
+
+def _onnx_shapes(network: INetworkDefinition, parsed: Parsed, shapes: Shapes) -> Shapes:
+    """The same by the graph's names. Dimensions of one name have one size: that of the first input that has it."""
+    named: dict[str, int] = {}
+    result = {}
+    for tensor, onnx_name, _ in parsed.inputs:
+        dims = list(shapes[tensor.name])
+        for axis, name in tensor._dimension_names.items():
+            dims[axis] = named.setdefault(name, dims[axis])
+        result[onnx_name] = tuple(dims)
+    return result
+
+
+def _walk(parsed: Parsed) -> Walk:
+    return Walk(parsed.light, parsed.facts)
+
+
+def _constants(parsed: Parsed) -> set[str]:
+    inputs = {name for _, name, _ in parsed.inputs}
+    graph = parsed.light.graph
+    return {t.name for t in graph.initializer} | {i.name for i in graph.input if i.name not in inputs}
+
+
+def _kernels(parsed: Parsed, facts: dict[str, Fact]) -> list[memory.Kernel]:
+    outputs = [name for _, name in parsed.outputs]
+    return memory.kernels(parsed.light.graph.node, facts, outputs, _constants(parsed))
+
+
+def _weight_bytes(parsed: Parsed) -> int:
+    """Bytes of the weights that nodes use, once each."""
+    used = {name for node in parsed.light.graph.node for name in node.input}
+    total = 0
+    for name in sorted(used & _constants(parsed)):
+        total += memory.size(parsed.facts[name])
+    return total
+
+
+def _plan_profile(network: INetworkDefinition, shapes: Any) -> dict[str, Any]:
+    return {t.name: shapes[t.name] for t in network._inputs if -1 in t._shape}
+
+
+def _line(parsed: Parsed, kernel: memory.Kernel) -> str:
+    """A kernel as the log lists it."""
+    nodes = [parsed.light.graph.node[i] for i in kernel.nodes]
+    kind = "gemm" if kernel.product else "fusion"
+    name = "+".join(node.op_type for node in nodes)
+    notes = "".join(f"[ONNX Layer: {label(node)}]" for node in nodes)
+    reads, writes = ", ".join(sorted(kernel.reads)), ", ".join(sorted(kernel.writes))
+    return f"Name: {name}, LayerType: {kind}, Inputs: [{reads}], Outputs: [{writes}], Metadata: {notes}"
