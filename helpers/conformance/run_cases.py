@@ -13,7 +13,16 @@ from . import run_buffers, run_cuda, run_engine, run_graphs, run_shapes
 from .case import Case
 
 # case -> backend -> why it is otherwise there
-DIFFERS: Mapping[str, Mapping[str, str]] = {}
+_NO_NONZERO = {"tensorrt_rtx": "TensorRT-RTX has no NonZero: its parser refuses the model (measured)"}
+DIFFERS: Mapping[str, Mapping[str, str]] = {
+    "allocator-data-dependent-shape": _NO_NONZERO,
+    "allocator-empty-output": _NO_NONZERO,
+    "allocator-of-two-executions": _NO_NONZERO,
+    "not-ready-is-no-last-error": {
+        "simulator": "the expectation was wrong: cudaErrorNotReady is remembered. PyTorch calls cudaGetLastError after"
+        " such a query to clear it (c10/cuda/CUDACachingAllocator.cpp, ATen/cuda/CUDAEvent.h)",
+    },
+}
 
 RUN_CASES: tuple[Case, ...] = tuple(
     dataclasses.replace(case, differs=DIFFERS.get(case.name, {}))
