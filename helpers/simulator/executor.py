@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Initializers above this size carry weights, not shapes: shape inference does without their values.
 _SHAPE_DATA_LIMIT = 1024
+# ONNX's inference, told to follow values, keeps an object for every element of such a tensor.
+_LONGEST_VECTOR = 100_000
 _NONE: Mapping[str, bytes] = {}
 # Inputs above this size are not made up, just to see the shapes that come out.
 _TRIAL_LIMIT = 1 << 30
@@ -148,7 +150,8 @@ class Engine:
                 if isinstance(dim, str) and symbols.setdefault(dim, size) != size:
                     raise ExecutionError(
                         f"Dimensions with name {dim} must be equal. Input {tensor.name!r} has"
-                        f" {list(given[tensor.name])}, another input has {symbols[dim]} there."
+                        f" {list(given[tensor.name])}, another input has {symbols[dim]} there. Condition '==' violated:"
+                        f" {size} != {symbols[dim]}."
                     )
         shapes: dict[str, Shape] = {}
         for info in self._session.get_outputs():
@@ -161,6 +164,12 @@ class Engine:
         if any(-1 in s for s in shapes.values()) and nbytes < _TRIAL_LIMIT and not self._by_value():
             # shapes that follow from shapes in a way that ONNX's inference does not see: any values show them
             shapes = {name: array.shape for name, array in self.infer(self._arrays(given, values)).items()}
+        for tensor in self.outputs:
+            if len(shapes[tensor.name]) != len(tensor.shape):
+                raise ExecutionError(
+                    f"output {tensor.name!r} of the model has {len(shapes[tensor.name])} dimensions; the plan says"
+                    f" {len(tensor.shape)}"
+                )
         return shapes
 
     def _by_value(self) -> bool:
@@ -187,21 +196,30 @@ class Engine:
         for info in model.graph.output:
             for dim in info.type.tensor_type.shape.dim:
                 dim.Clear()
-        arrays = self._arrays(given, values)
         for tensor in self.inputs:
             if tensor.name in values:
-                known = onnx.numpy_helper.from_array(arrays[tensor.name], tensor.onnx_name)
-                model.graph.initializer.append(known)
+                known = np.frombuffer(values[tensor.name], DTYPES[tensor.dtype]).reshape(given[tensor.name])
+                model.graph.initializer.append(onnx.numpy_helper.from_array(known, tensor.onnx_name))
+        shapes, longest = self._inferred(model, follow_values=False)
+        if any(-1 in shape for shape in shapes.values()) and longest <= _LONGEST_VECTOR:
+            shapes, _ = self._inferred(model, follow_values=True)
+        return shapes
+
+    def _inferred(self, model: onnx.ModelProto, follow_values: bool) -> tuple[dict[str, Shape], int]:
+        """Shapes of the outputs as ONNX infers them, and the length of the longest tensor of one dimension."""
+        import onnx
+
         try:
-            inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+            graph = onnx.shape_inference.infer_shapes(model, data_prop=follow_values).graph
         except Exception as error:
             raise ExecutionError(f"shape inference failed: {_short(error)}") from None
-        shapes = {}
-        for info in inferred.graph.output:
-            name = next(t.name for t in self.outputs if t.onnx_name == info.name)
-            dims = info.type.tensor_type.shape.dim
-            shapes[name] = tuple(d.dim_value if d.HasField("dim_value") else -1 for d in dims)
-        return shapes
+        found = {
+            info.name: tuple(d.dim_value if d.HasField("dim_value") else -1 for d in info.type.tensor_type.shape.dim)
+            for info in (*graph.input, *graph.value_info, *graph.output)
+        }
+        longest = max((shape[0] for shape in found.values() if len(shape) == 1), default=0)
+        # where it knows nothing it says no dimension
+        return {t.name: found.get(t.onnx_name) or (-1,) * len(t.shape) for t in self.outputs}, longest
 
     def _shape_model(self) -> onnx.ModelProto:
         """The model with its weights turned into inputs: small enough to infer shapes of for every new input shape."""

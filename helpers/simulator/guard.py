@@ -67,7 +67,7 @@ def look(model: bytes, path: str | os.PathLike[str] | None = None) -> Look:
                 return Look(problem, outside, repeats)
         _without_weights(proto.graph)
         onnx.checker.check_model(proto)
-        inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
         return Look("", outside, repeats, max(map(_static_bytes, inferred.graph.value_info), default=0))
     except Exception as error:  # protobuf's, the checker's and the inference's own types
         return Look(" ".join(str(error).split())[:300] or type(error).__name__, outside, repeats)

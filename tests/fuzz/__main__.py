@@ -1,0 +1,26 @@
+"""`python -m tests.fuzz [KIND ...]`: the full counts, or some kinds of them."""
+
+from __future__ import annotations
+
+import sys
+
+from . import campaign, onnx_files
+
+CAMPAIGNS = {c.name: c for c in (onnx_files.NVIDIA,)}
+
+
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["--cases-of"]:
+        name, first, last, descriptor = arguments[1:]
+        campaign.serve_cases(CAMPAIGNS[name], int(first), int(last), int(descriptor))
+        return 0
+    import json
+    for name in arguments or CAMPAIGNS:
+        c = CAMPAIGNS[name]
+        r = campaign.run(c, 0, c.cases, lambda n, r: None)
+        print(name, json.dumps(r.plain(), indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
