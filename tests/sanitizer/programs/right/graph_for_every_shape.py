@@ -1,5 +1,5 @@
 # expect:
-"""A graph for every batch size; shape and address are set again to what a graph was captured with before it is launched."""
+"""A graph for every batch size; before a launch, shape and address are set again to what it was captured with."""
 
 import ctypes
 import sys

@@ -1,5 +1,5 @@
 # expect:
-"""Two buffers change places at every step, and one pinned array takes the upload and then the result: all on one stream."""
+"""Two buffers change places at every step; one pinned array takes the upload, then the result: all on one stream."""
 
 import sys
 from pathlib import Path
