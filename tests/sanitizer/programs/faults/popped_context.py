@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pycuda.autoprimaryctx
 import pycuda.driver as cuda
 import tensorrt as trt
 
@@ -35,6 +34,5 @@ def infer(array):
 
 print(infer(x))
 own.pop()
-pycuda.autoprimaryctx.context.pop()
 own.detach()  # <- other
 execution.execute_async_v3(stream.handle)  # <- destruction-order
