@@ -209,7 +209,7 @@ class IExecutionContext(Object):
                     self._inferred(values)
                     return []
             except DeviceError as error:
-                self._error("inferShapes", error.detail)
+                self._say(7, "inferShapes", f"Internal Error ({error.detail})")
             raise RuntimeError("infer_shapes error code: -1")
         return missing
 
@@ -266,7 +266,7 @@ class IExecutionContext(Object):
             values = self._values("getTensorShape")
             return nv.Dims(list(tensor.shape) if values is None else self._inferred(values)[name])
         except DeviceError as error:
-            self._error("getTensorShape", error.detail)
+            self._say(7, "getTensorShape", f"Internal Error ({error.detail})")
             return nv.Dims(list(tensor.shape))
 
     def get_tensor_strides(self, name: str) -> Any:
@@ -380,7 +380,8 @@ class IExecutionContext(Object):
             if tensor.name not in shapes:
                 self._error(
                     where,
-                    "Not all shapes are specified. Following input tensors' dimensions are not specified: "
+                    "Parameter check failed, condition: inputDimensionSpecified && inputShapesSpecified. Not all shapes"
+                    " are specified. Following input tensors' dimensions are not specified: "
                     f"{', '.join(self._unset())}.",
                 )
                 return False
@@ -451,14 +452,22 @@ class IExecutionContext(Object):
             if self._profiler is not None and (wait or self.enqueue_emits_profile):
                 return self.report_to_profiler()
         except DeviceError as error:
-            code = error.code.removeprefix("CUDA_ERROR_")
-            if code.startswith("STREAM_CAPTURE") or code == "INVALID_HANDLE":  # TensorRT's own CUDA calls fail
-                text = ERROR_TEXTS.get(error.code, code)
-                self._say(1, where, f"Cuda Runtime ({text}) [simulator] {error.detail}")
-            else:
-                self._refuse(where, error.detail)
+            self._failed(where, error)
             return False
         return True
+
+    def _failed(self, where: str, error: DeviceError) -> None:
+        """Report what the device refused, in TensorRT's form where TensorRT would see it."""
+        if error.code != "CUDA_ERROR_INVALID_VALUE":  # a CUDA call of TensorRT's fails, now or at the next one
+            text = ERROR_TEXTS.get(error.code, error.code)
+            self._say(1, where, f"Cuda Runtime ({text}) [simulator] {error.detail}")
+            return
+        try:
+            self._inferred(self._values(where) or {})
+        except DeviceError as shapes:  # the inputs do not fit together
+            self._say(7, where, f"Internal Error ({shapes.detail})")
+        else:
+            self._refuse(where, error.detail)
 
     def report_to_profiler(self) -> bool:
         """Call the profiler with the time of the latest execution, in milliseconds; waits for it. False without one.
@@ -495,7 +504,7 @@ class IExecutionContext(Object):
         """Execute and wait. `bindings` are the addresses of all I/O tensors in the engine's order."""
         names = [t.name for t in self._engine._plan.tensors]
         if len(bindings) != len(names):
-            self._error(
+            self._refuse(
                 "executeV2", f"{len(names)} addresses expected (the I/O tensors in order), {len(bindings)} given"
             )
             return False

@@ -123,8 +123,8 @@ class Runtime(Object):
             plan = _plan_of(loaded["description"])
             if plan.version != VERSION:
                 error = (
-                    f"Version tag does not match. Note: Current Version: {VERSION}, Serialized Engine Version:"
-                    f" {plan.version}"
+                    "Serialization (Serialization assertion stdVersionRead == kSERIALIZATION_VERSION failed.Version tag"
+                    f" does not match. Note: Current Version: {VERSION}, Serialized Engine Version: {plan.version})"
                 )
             else:
                 code, error = 6, _of_another_device(plan, host.device.properties())
