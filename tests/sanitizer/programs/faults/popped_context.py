@@ -33,6 +33,6 @@ def infer(array):
 
 
 print(infer(x))
-own.pop()
+own.pop()  # <- other
 own.detach()  # <- other
 execution.execute_async_v3(stream.handle)  # <- destruction-order
