@@ -683,4 +683,108 @@ def _(g: Ground) -> Any:
     return text((done, kind(bench.stream.synchronize), kind(bench.stream.synchronize)))
 
 
+@case(
+    "indices-beyond-the-table",
+    "(True, LaunchError: cuStreamSynchronize failed: unspecified launch failure, LaunchError)",
+    source=PROMISE + "a kernel that reads beyond its table fails at the next wait with error 719, which stays",
+    needs=SIMULATOR,
+)
+def _(g: Ground) -> Any:
+    """A token id beyond the embedding: enqueued, failed at the wait, and the CUDA context is lost."""
+    bench = Bench(g, "gather")
+    bench.give("x", np.array([0, 99]))
+    bench.room("y", 32)
+    done = bench.context.execute_async_v3(bench.stream.handle)
+    return text((done, attempt(bench.stream.synchronize), kind(g.cuda.mem_alloc, 8)))
+
+
+@case("indices-in-the-table", "[0.0, 12.0]", source="ONNX, Gather")
+def _(g: Ground) -> Any:
+    """Token ids select rows of the table."""
+    bench = Bench(g, "gather")
+    bench.give("x", np.array([0, 3]))
+    bench.room("y", 32)
+    bench.run()
+    return text(bench.result((2, 4))[:, 0].tolist())
+
+
+@case(
+    "int32-in-an-int64-tensor",
+    "False",
+    "int64",
+    source=PROMISE + "bytes of another dtype are refused; on a GPU the numbers are nonsense (ORT issue 21219)",
+    needs=SIMULATOR,
+)
+def _(g: Ground) -> Any:
+    """int32 ids in an int64 tensor's buffer, which has room for both."""
+    bench = Bench(g, "gather")
+    bench.give("x", np.array([0, 3]))
+    bench.room("y", 32)
+    g.cuda.memcpy_htod(bench.device["x"], np.array([1, 2, 3, 1], np.int32))
+    return text(bench.context.execute_async_v3(bench.stream.handle))
+
+
+@case(
+    "output-read-as-another-dtype",
+    "LogicError: cuMemcpyDtoH failed: invalid argument",
+    source=PROMISE + "named",
+    needs=SIMULATOR,
+)
+def _(g: Ground) -> Any:
+    """A float32 output copied into a float16 array."""
+    bench = ready(g)
+    bench.run()
+    return attempt(g.cuda.memcpy_dtoh, np.zeros(16, np.float16), bench.device["y"])
+
+
+@case("one-buffer-for-two-outputs-in-turn", "[2.0, 11.0]", source="CUDA programming guide, streams: in order")
+def _(g: Ground) -> Any:
+    """Two contexts on one stream may use one output buffer in turn, each copied out before the next."""
+    engine, stream = load(g, "add"), g.cuda.Stream()
+    results, kept = [], []
+    shared = g.cuda.mem_alloc(64)
+    for value in (1, 10):
+        bench = Bench(g, engine=engine)
+        bench.give("x", np.full((2, 8), value, np.float32))
+        bench.context.set_tensor_address("y", int(shared))
+        result = pinned(g, np.zeros((2, 8), np.float32))
+        bench.context.execute_async_v3(stream.handle)
+        g.cuda.memcpy_dtoh_async(result, shared, stream)
+        results.append(result)
+        kept.append(bench)
+    stream.synchronize()
+    return text([result[0, 0].item() for result in results])
+
+
+@case(
+    "output-as-the-next-input",
+    "[4.0, 4.0]",
+    source="developer guide: device addresses are the application's; a decoding loop",
+)
+def _(g: Ground) -> Any:
+    """Three executions, each of which reads what the last one wrote, without a copy in between."""
+    bench = ready(g)
+    buffers = [g.cuda.to_device(np.full((2, 8), 1, np.float32)), g.cuda.mem_alloc(64)]
+    for step in range(3):
+        bench.context.set_tensor_address("x", int(buffers[step % 2]))
+        bench.context.set_tensor_address("y", int(buffers[(step + 1) % 2]))
+        bench.context.execute_async_v3(bench.stream.handle)
+    bench.stream.synchronize()
+    return text(g.cuda.from_device(buffers[1], (2, 8), np.float32)[:, 0].tolist())
+
+
+@case(
+    "address-within-a-buffer",
+    "[1.0, 16.0]",
+    source=HEADER + "setTensorAddress: any device address of 256-byte alignment",
+)
+def _(g: Ground) -> Any:
+    """A tensor may lie in the middle of a larger allocation."""
+    bench, arena = ready(g), g.cuda.mem_alloc(1024)
+    g.cuda.memcpy_htod(int(arena) + 512, rows(2))
+    bench.context.set_tensor_address("x", int(arena) + 512)
+    bench.run()
+    return text(bench.result((16,))[[0, -1]].tolist())
+
+
 CASES = case.cases

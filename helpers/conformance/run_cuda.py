@@ -687,4 +687,135 @@ def _(g: Ground) -> Any:
     return text(seen == ["LogicError"])
 
 
+# --- devices ---
+
+
+@case("device-told", "(True, True, True)", source=DRIVER + "device management; pycuda, Device")
+def _(g: Ground) -> Any:
+    """There is a device; it has a name, and as much memory as mem_get_info says."""
+    device = g.cuda.Device(0)
+    near = abs(device.total_memory() - g.cuda.mem_get_info()[1]) <= device.total_memory() // 10
+    return text((g.cuda.Device.count() >= 1, bool(device.name()), near))
+
+
+@case("device-beyond", "LogicError: cuDeviceGet failed: invalid device ordinal", source=DRIVER + "cuDeviceGet")
+def _(g: Ground) -> Any:
+    """A device number that does not exist."""
+    return attempt(g.cuda.Device, 99)
+
+
+@case(
+    "device-of-another-capability",
+    "(8, 6)",
+    source="docs/simulator.md: the compute capability can be chosen",
+    needs=SIMULATOR,
+)
+def _(g: Ground) -> Any:
+    """A simulated device of compute capability 8.6 says so."""
+    g.device(compute_capability=86)
+    return text(g.cuda.Device(0).compute_capability())
+
+
+@case("pinned-memory-takes-no-device-memory", "True", source=DRIVER + "cuMemHostAlloc: host memory")
+def _(g: Ground) -> Any:
+    """Pinned memory does not count as device memory."""
+    free = g.cuda.mem_get_info()[0]
+    kept = g.cuda.pagelocked_zeros(1 << 20, np.float32)
+    return text(g.cuda.mem_get_info()[0] == free and kept.size == 1 << 20)
+
+
+@case(
+    "pinned-view-is-pinned", "(True, [1.0, 2.0])", source=PROMISE + "a part of pinned memory is pinned", needs=SIMULATOR
+)
+def _(g: Ground) -> Any:
+    """A slice of a pinned array is copied asynchronously, as the whole is."""
+    stream, device, array = g.cuda.Stream(), g.cuda.mem_alloc(8), pinned(g, np.zeros(8, np.float32))
+    g.cuda.memcpy_htod_async(device, array[2:4], stream)
+    queued = not stream.is_done() or bool((array[2:4] == 0).all())
+    g.cuda.memcpy_htod(device, ONE)
+    g.cuda.memcpy_dtoh_async(array[4:6], device, stream)
+    stream.synchronize()
+    return text((queued, array[4:6].tolist()))
+
+
+@case(
+    "what-is-alive-is-listed",
+    "[context, device, engine, event, pinned, stream]",
+    source="issue's memory item: leaks are listed when asked; docs/simulator.md",
+    needs=SIMULATOR,
+)
+def _(g: Ground) -> Any:
+    """The device lists what was made and not freed, by kind."""
+    from ..simulator import host
+
+    bench, event, array = ready(g), g.cuda.Event(), g.cuda.pagelocked_empty(8, np.float32)
+    kinds = sorted({each["kind"] for each in host.current().device.live()})
+    return text(kinds if bench and event and array.size else [])
+
+
+@case("what-was-freed-is-not-listed", "[]", source="issue's memory item; docs/simulator.md", needs=SIMULATOR)
+def _(g: Ground) -> Any:
+    """What was freed or collected is not listed (streams have no owner that is collected)."""
+    from ..simulator import host
+
+    bench, array = ready(g), g.cuda.pagelocked_empty(8, np.float32)
+    del bench, array
+    gc.collect()
+    return text(sorted({each["kind"] for each in host.current().device.live()} - {"stream"}))
+
+
+@case("threads-with-streams-of-their-own", "True", source=DRIVER + "streams may be used from several threads")
+def _(g: Ground) -> Any:
+    """Four threads copy on streams of their own, many times, and get their own bytes."""
+    current, right = g.cuda.Context.get_current(), [False] * 4
+
+    def work(which: int) -> None:
+        current.push()
+        try:
+            stream, device = g.cuda.Stream(flags=1), g.cuda.mem_alloc(64)
+            source, target = (pinned(g, np.zeros(16, np.float32)) for _ in range(2))
+            good = True
+            for step in range(20):
+                source[:] = 100 * which + step
+                g.cuda.memcpy_htod_async(device, source, stream)
+                g.cuda.memcpy_dtoh_async(target, device, stream)
+                stream.synchronize()
+                good = good and bool((target == 100 * which + step).all())
+            right[which] = good
+        finally:
+            g.cuda.Context.pop()
+
+    threads = [threading.Thread(target=work, args=(which,)) for which in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return text(all(right))
+
+
+@case(
+    "double-buffering", "True", source="CUDA programming guide, overlap of data transfer and kernel execution; events"
+)
+def _(g: Ground) -> Any:
+    """Copy stream and compute stream with two buffers and events: every answer is its own input's."""
+    copy, bench = g.cuda.Stream(flags=1), Bench(g)
+    bench.context.set_input_shape("x", (2, 8))
+    inputs, outputs = ([g.cuda.mem_alloc(64) for _ in range(2)] for _ in range(2))
+    sources, results = ([pinned(g, np.zeros((2, 8), np.float32)) for _ in range(6)] for _ in range(2))
+    free = [g.cuda.Event().record(bench.stream) for _ in range(2)]
+    for step in range(6):
+        slot, ready_event = step % 2, g.cuda.Event()
+        sources[step][...] = step
+        copy.wait_for_event(free[slot])
+        g.cuda.memcpy_htod_async(inputs[slot], sources[step], copy)
+        bench.stream.wait_for_event(ready_event.record(copy))
+        bench.context.set_tensor_address("x", int(inputs[slot]))
+        bench.context.set_tensor_address("y", int(outputs[slot]))
+        bench.context.execute_async_v3(bench.stream.handle)
+        g.cuda.memcpy_dtoh_async(results[step], outputs[slot], bench.stream)
+        free[slot] = g.cuda.Event().record(bench.stream)
+    bench.stream.synchronize()
+    return text(all(bool((results[step] == step + 1).all()) for step in range(6)))
+
+
 CASES = case.cases

@@ -609,4 +609,124 @@ def _(g: Ground) -> Any:
     return text(load(g, "add").get_tensor_dtype("x").itemsize * ROWS)
 
 
+# --- runtime, allocation strategies ---
+
+
+@case(
+    "runtime-defaults",
+    "(-1, 0, False)",
+    source="Python API, Runtime: DLA_core, num_DLA_cores, engine_host_code_allowed",
+)
+def _(g: Ground) -> Any:
+    """A new runtime's settings on a device without DLA."""
+    runtime = g.trt.Runtime(g.logger)
+    return text((runtime.DLA_core, runtime.num_DLA_cores, runtime.engine_host_code_allowed))
+
+
+@case("runtime-needs-a-logger", "TypeError", source=BINDINGS + "Runtime.__init__(logger: ILogger)")
+def _(g: Ground) -> Any:
+    """A runtime without a logger is a TypeError."""
+    return kind(g.trt.Runtime, "logger")
+
+
+@case("recorder-of-a-runtime", "(None, True)", source=HEADER + "IRuntime::setErrorRecorder")
+def _(g: Ground) -> Any:
+    """A runtime's recorder gets the error of a plan that does not load."""
+    runtime, recorder = g.trt.Runtime(g.logger), _recorder(g)
+    runtime.error_recorder = recorder
+    engine = runtime.deserialize_cuda_engine(b"no plan at all" * 20)
+    return text((engine, bool(recorder.errors)))
+
+
+@case("recorder-taken-back", "(False, 0, True)", source=HEADER + "setErrorRecorder: nullptr unregisters the recorder")
+def _(g: Ground) -> Any:
+    """Without the recorder, errors are in the log again."""
+    recorder = _recorder(g)
+    context = load(g, "add").create_execution_context()
+    context.error_recorder = recorder
+    context.error_recorder = None
+    done = context.set_input_shape("x", (9, 8))
+    return text((done, len(recorder.errors), any("satisfyProfile" in line for _, line in g.log)))
+
+
+@case(
+    "allocation-on-profile-change",
+    "(True, True)",
+    source=HEADER + "kON_PROFILE_CHANGE: reallocate for a profile when it is selected",
+)
+def _(g: Ground) -> Any:
+    """A context that allocates by profile takes less for the small one, and more after the switch."""
+    engine, stream = load(g, "deep"), g.cuda.Stream()
+    free = g.cuda.mem_get_info()[0]
+    context = engine.create_execution_context(g.trt.ExecutionContextAllocationStrategy.ON_PROFILE_CHANGE)
+    small = free - g.cuda.mem_get_info()[0]
+    context.set_optimization_profile_async(1, stream.handle)
+    stream.synchronize()
+    large = free - g.cuda.mem_get_info()[0]
+    return text((small < large, engine.get_device_memory_size_for_profile_v2(0) <= small))
+
+
+@case("allocation-strategy-is-told", "ON_PROFILE_CHANGE", source=HEADER + "getRuntimeConfig, IRuntimeConfig")
+def _(g: Ground) -> Any:
+    """The context's runtime configuration tells its strategy."""
+    strategy = g.trt.ExecutionContextAllocationStrategy.ON_PROFILE_CHANGE
+    context = load(g, "add").create_execution_context(strategy)
+    return text(context.get_runtime_config().get_execution_context_allocation_strategy())
+
+
+@case("context-of-a-runtime-config", "(True, [1.0, 16.0])", source=HEADER + "createExecutionContext(IRuntimeConfig*)")
+def _(g: Ground) -> Any:
+    """A context made with a runtime configuration executes."""
+    bench = ready(g)
+    bench.context = bench.engine.create_execution_context(bench.engine.create_runtime_config())
+    bench.context.set_input_shape("x", (2, 8))
+    for name in ("x", "y"):
+        bench.context.set_tensor_address(name, int(bench.device[name]))
+    return text((bench.run(), bench.result((16,))[[0, -1]].tolist()))
+
+
+@case("user-managed-too-little", "False", source=HEADER + "setDeviceMemoryV2: large enough, getDeviceMemorySizeV2")
+def _(g: Ground) -> Any:
+    """Less memory than the engine asks for does not do."""
+    engine = load(g, "deep")
+    bench = Bench(g, engine=engine)
+    bench.context = engine.create_execution_context(g.trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+    memory = g.cuda.mem_alloc(256)
+    bench.context.set_device_memory(int(memory), 256)
+    bench.context.set_optimization_profile_async(1, bench.stream.handle)
+    bench.stream.synchronize()
+    bench.give("x", np.ones((64, 256), np.float32))
+    bench.room("y", 64 * 1024)
+    return text(bench.context.execute_async_v3(bench.stream.handle))
+
+
+@case("serialize-with-config", "engine", source=HEADER + "serializeWithConfig, createSerializationConfig")
+def _(g: Ground) -> Any:
+    """An engine serialized with a configuration loads."""
+    engine = load(g, "add")
+    return _load(g, engine.serialize_with_config(engine.create_serialization_config()))
+
+
+@case("serialize-is-the-same", "True", source=HEADER + "ICudaEngine::serialize; sizes of the plan that was loaded")
+def _(g: Ground) -> Any:
+    """What an engine serializes to has as many bytes each time."""
+    engine = load(g, "add")
+    return text(engine.serialize().nbytes == engine.serialize().nbytes > 0)
+
+
+@case("nvtx-verbosity-default", "LAYER_NAMES_ONLY", source=HEADER + "getNvtxVerbosity: that of the engine")
+def _(g: Ground) -> Any:
+    """A context's NVTX verbosity is the engine's."""
+    return text(load(g, "add").create_execution_context().nvtx_verbosity)
+
+
+@case("profiler-of-execute-v2", "True", source="Python API, IProfiler: once per layer for each execute_v2()")
+def _(g: Ground) -> Any:
+    """execute_v2 reports to the profiler too."""
+    bench, profiler = ready(g), _profiler(g)
+    bench.context.profiler = profiler
+    bench.context.execute_v2([int(bench.device[name]) for name in ("x", "y")])
+    return text(len(profiler.times) >= 1)
+
+
 CASES = case.cases

@@ -809,4 +809,218 @@ def _(g: Ground, cuda: Cuda) -> Any:
     return text((done, cuda.call("cudaStreamEndCapture", stream)[0]))
 
 
+# --- more of the runtime API ---
+
+
+@graph_case(
+    "devices-of-the-runtime",
+    "(True, 0, cudaErrorInvalidDevice)",
+    source=RUNTIME + "cudaGetDeviceCount, cudaGetDevice, cudaSetDevice",
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """There is a device, number 0 is current, and 99 does not exist."""
+    return text((cuda("cudaGetDeviceCount") >= 1, cuda("cudaGetDevice"), cuda.error("cudaSetDevice", 99)))
+
+
+@graph_case("device-properties", "(True, True)", source=RUNTIME + "cudaGetDeviceProperties")
+def _(g: Ground, cuda: Cuda) -> Any:
+    """The device's properties: a name in bytes, and memory."""
+    properties = cuda("cudaGetDeviceProperties", 0)
+    return text((isinstance(properties.name, bytes), properties.totalGlobalMem > 0))
+
+
+@graph_case(
+    "event-without-timing",
+    "cudaErrorInvalidResourceHandle",
+    source=RUNTIME + "cudaEventElapsedTime, cudaEventDisableTiming",
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """Events made with cudaEventDisableTiming have no time."""
+    stream = cuda.stream()
+    events = [cuda("cudaEventCreateWithFlags", 2) for _ in range(2)]
+    for event in events:
+        cuda("cudaEventRecord", event, stream)
+    cuda("cudaStreamSynchronize", stream)
+    return text(cuda.call("cudaEventElapsedTime", *events)[0])
+
+
+@graph_case("event-times", "(cudaSuccess, True)", source=RUNTIME + "cudaEventElapsedTime")
+def _(g: Ground, cuda: Cuda) -> Any:
+    """The time between two events is a float of milliseconds."""
+    stream, start, end = cuda.stream(), cuda.event(), cuda.event()
+    for event in (start, end):
+        cuda("cudaEventRecord", event, stream)
+    cuda("cudaStreamSynchronize", stream)
+    error, milliseconds = cuda.call("cudaEventElapsedTime", start, end)
+    return text((error, isinstance(milliseconds, float) and milliseconds >= 0))
+
+
+@graph_case("copy-of-the-default-kind", "[1.0, 2.0]", source=RUNTIME + "cudaMemcpyDefault: the direction is inferred")
+def _(g: Ground, cuda: Cuda) -> Any:
+    """cudaMemcpyDefault finds out which side is the device's."""
+    address, host = int(cuda("cudaMalloc", 8)), cuda.pinned(np.array([1, 2], np.float32))
+    cuda("cudaMemcpy", address, host.ctypes.data, 8, cuda.module.cudaMemcpyKind(4))
+    return text(cuda.read(address, 2))
+
+
+@graph_case("copy-with-pitch-of-the-runtime", "[0.0, 1.0, 4.0, 5.0]", source=RUNTIME + "cudaMemcpy2D")
+def _(g: Ground, cuda: Cuda) -> Any:
+    """cudaMemcpy2D takes two columns out of four."""
+    address, target = cuda.device(np.arange(8, dtype=np.float32)), np.zeros(4, np.float32)
+    cuda("cudaMemcpy2D", target.ctypes.data, 8, address, 16, 8, 2, cuda.module.cudaMemcpyKind(2))
+    return text(target.tolist())
+
+
+@graph_case(
+    "stream-ordered-memory",
+    "(cudaSuccess, [1.0, 2.0], cudaSuccess)",
+    source=RUNTIME + "stream ordered memory allocator",
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """cudaMallocAsync and cudaFreeAsync allocate in a stream's order."""
+    stream, host = cuda.stream(), cuda.pinned(np.array([1, 2], np.float32))
+    error, address = cuda.call("cudaMallocAsync", 8, stream)
+    cuda.upload(int(address), host, stream)
+    cuda("cudaStreamSynchronize", stream)
+    return text((error, cuda.read(int(address), 2), cuda.error("cudaFreeAsync", address, stream)))
+
+
+@graph_case(
+    "pinned-memory-of-the-runtime-freed-twice", "(cudaSuccess, cudaErrorInvalidValue)", source=RUNTIME + "cudaFreeHost"
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """The second cudaFreeHost of an address is an error."""
+    address = cuda("cudaMallocHost", 64)
+    return text((cuda.call("cudaFreeHost", address)[0], cuda.call("cudaFreeHost", address)[0]))
+
+
+@graph_case(
+    "pointer-attributes", "(cudaMemoryTypeDevice, cudaMemoryTypeHost)", source=RUNTIME + "cudaPointerGetAttributes"
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """A device address and a pinned one are told apart."""
+    places = (cuda("cudaMalloc", 64), cuda("cudaMallocHost", 64))
+    return text(tuple(cuda("cudaPointerGetAttributes", place).type for place in places))
+
+
+@graph_case("reset-frees-everything", "(cudaSuccess, True)", source=RUNTIME + "cudaDeviceReset", needs=SIMULATOR)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """cudaDeviceReset gives all memory back."""
+    free, _ = cuda("cudaMemGetInfo")
+    cuda("cudaMalloc", 64 << 20)
+    error = cuda.call("cudaDeviceReset")[0]
+    return text((error, cuda("cudaMemGetInfo")[0] == free))
+
+
+@graph_case(
+    "memory-of-nothing-of-the-runtime",
+    "cudaSuccess",
+    source="cudaMalloc(0) succeeds with a null pointer (CUDA forums; PyTorch's allocator relies on no more)",
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """Unlike the driver's, the runtime's allocation of zero bytes is no error."""
+    return cuda.error("cudaMalloc", 0)
+
+
+@graph_case(
+    "legacy-stream-by-name",
+    "[1.0, 2.0]",
+    source=RUNTIME + "stream synchronization behavior: cudaStreamLegacy is handle 1",
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """The handle cudaStreamLegacy (1) is the legacy default stream."""
+    address, host = int(cuda("cudaMalloc", 8)), cuda.pinned(np.array([1, 2], np.float32))
+    cuda.upload(address, host, 1)
+    cuda("cudaStreamSynchronize", 0)
+    return text(cuda.read(address, 2))
+
+
+@graph_case("graph-nodes", "(True, True)", source=RUNTIME + "cudaGraphGetNodes, cudaGraphNodeGetType")
+def _(g: Ground, cuda: Cuda) -> Any:
+    """A graph of copy, execution and copy has two copies and at least one kernel."""
+    captured = Captured(g, cuda)
+    _, count = cuda("cudaGraphGetNodes", captured.graph, 0)
+    nodes, _ = cuda("cudaGraphGetNodes", captured.graph, count)
+    kinds = [text(cuda("cudaGraphNodeGetType", node)) for node in nodes]
+    return text((kinds.count("cudaGraphNodeTypeMemcpy") >= 2, "cudaGraphNodeTypeKernel" in kinds))
+
+
+@graph_case("graph-on-another-stream", "11.0", source=RUNTIME + "cudaGraphLaunch: in any stream")
+def _(g: Ground, cuda: Cuda) -> Any:
+    """A graph may be launched in another stream than it was captured in."""
+    captured = Captured(g, cuda)
+    captured.stream = cuda.stream()
+    return text(captured.launch(10))
+
+
+@graph_case(
+    "graph-of-a-graph", "[1.0, 2.0]", source=RUNTIME + "cudaGraphLaunch in a capturing stream becomes a child graph"
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """A launch that is captured is part of the outer graph."""
+    stream, host = cuda.stream(), cuda.pinned(np.array([1, 2], np.float32))
+    address = cuda.device(np.zeros(2, np.float32))
+    cuda.begin(stream)
+    cuda.upload(address, host, stream)
+    inner = cuda.instantiate(cuda("cudaStreamEndCapture", stream))
+    cuda.begin(stream)
+    cuda("cudaGraphLaunch", inner, stream)
+    outer = cuda.instantiate(cuda("cudaStreamEndCapture", stream))
+    cuda("cudaGraphLaunch", outer, stream)
+    cuda("cudaStreamSynchronize", stream)
+    return text(cuda.read(address, 2))
+
+
+@graph_case("graph-of-a-memset", "[0.0, 0.0]", source=RUNTIME + "cudaMemsetAsync in a capturing stream")
+def _(g: Ground, cuda: Cuda) -> Any:
+    """A memset is captured as a node."""
+    stream, address = cuda.stream(), cuda.device(np.ones(2, np.float32))
+    cuda.begin(stream)
+    cuda("cudaMemsetAsync", address, 0, 8, stream)
+    executable = cuda.instantiate(cuda("cudaStreamEndCapture", stream))
+    cuda("cudaGraphLaunch", executable, stream)
+    cuda("cudaStreamSynchronize", stream)
+    return text(cuda.read(address, 2))
+
+
+@graph_case("graph-per-shape", "(11.0, 21.0, 12.0)", source="developer guide, CUDA graphs: a graph per shape; " + WARM)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """Graphs of two contexts with a shape each are launched in turns."""
+    one, two = Captured(g, cuda), Captured(g, cuda)
+    return text((one.launch(10), two.launch(20), one.launch(11)))
+
+
+@graph_case(
+    "graph-and-a-changed-shape",
+    "(True, 11.0)",
+    source="developer guide, CUDA graphs: the capture is not affected by later calls",
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """A shape that is set after the capture leaves the graph as it is."""
+    captured = Captured(g, cuda)
+    done = captured.bench.context.set_input_shape("x", (1, 8))
+    return text((done, captured.launch(10)))
+
+
+@graph_case("input-consumed-event", "(True, cudaSuccess)", source=HEADER + "setInputConsumedEvent")
+def _(g: Ground, cuda: Cuda) -> Any:
+    """The event for consumed inputs is recorded by the execution."""
+    bench, event = Bench(g), cuda.event()
+    bench.give("x", rows(2))
+    bench.room("y", 64)
+    done = bench.context.set_input_consumed_event(int(event))
+    bench.run()
+    return text((done, cuda.call("cudaEventQuery", event)[0]))
+
+
+@graph_case("auxiliary-streams", "True", source=HEADER + "setAuxStreams: more streams than the engine uses are ignored")
+def _(g: Ground, cuda: Cuda) -> Any:
+    """Auxiliary streams may be given."""
+    bench = Bench(g)
+    bench.give("x", rows(2))
+    bench.room("y", 64)
+    bench.context.set_aux_streams([int(cuda.stream())])
+    return text(bench.run())
+
+
 CASES = case.cases

@@ -142,6 +142,16 @@ def _nonzero() -> onnx.ModelProto:
     )
 
 
+def _gather() -> onnx.ModelProto:
+    """y = the rows of a table that x, int64 [N], says: float32 [N, 4]; row i begins with 4 * i."""
+    return _model(
+        [helper.make_node("Gather", ["table", "x"], ["y"], name="gather")],
+        {"x": (TensorProto.INT64, ["N"])},
+        {"y": (TensorProto.FLOAT, ["N", 4])},
+        table=np.arange(40, dtype=np.float32).reshape(10, 4),
+    )
+
+
 def _deep() -> onnx.ModelProto:
     """Four times a matrix product and a softmax, float32 [B, 256]: what needs memory between its layers."""
     width = 256
@@ -165,6 +175,8 @@ MODELS: dict[str, tuple[Callable[[], onnx.ModelProto], Sequence[Mapping[str, Seq
     "two": (_linear, [BATCHES, {"x": ((8, ROWS), (16, ROWS), (32, ROWS))}]),
     "pair": (_pair, [{"a": _PAIR, "b": _PAIR}]),
     "expand": (_expand, [{"to": ((1, 1), (2, 3), (4, 8))}]),
+    "empty": (lambda: _add("B"), [{"x": ((0, ROWS), (2, ROWS), (4, ROWS))}]),
+    "gather": (_gather, [{"x": ((1,), (2,), (4,))}]),
     "nonzero": (_nonzero, [{"x": ((1,), (4,), (8,))}]),
     "deep": (_deep, [{"x": ((1, 256),) * 3}, {"x": ((64, 256),) * 3}]),
 }

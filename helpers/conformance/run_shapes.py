@@ -403,4 +403,64 @@ def _(g: Ground) -> Any:
     return attempt(load(g, "add").get_tensor_profile_values, 0, "x")
 
 
+# --- what is empty ---
+
+
+@case(
+    "empty-batch",
+    "(True, (0, 8), True)",
+    source="developer guide, empty tensors: a dimension of length zero is allowed where the profile allows it",
+)
+def _(g: Ground) -> Any:
+    """A batch of none, in a profile that begins at 0, executes."""
+    bench = Bench(g, "empty")
+    given = bench.context.set_input_shape("x", (0, 8))
+    for name in ("x", "y"):
+        bench.room(name, 64)
+    return text((given, bench.context.get_tensor_shape("y"), bench.run()))
+
+
+@case("empty-batch-then-full", "(True, [1.0, 16.0])", source="developer guide, empty tensors")
+def _(g: Ground) -> Any:
+    """After an empty batch the same context executes a full one."""
+    bench = Bench(g, "empty")
+    bench.context.set_input_shape("x", (0, 8))
+    for name in ("x", "y"):
+        bench.room(name, 64)
+    bench.run()
+    bench.give("x", rows(2))
+    return text((bench.run(), bench.result((16,))[[0, -1]].tolist()))
+
+
+@case(
+    "shape-input-beyond-its-profile",
+    "False",
+    source=HEADER + "IOptimizationProfile::setShapeValuesV2: values must lie between min and max",
+)
+def _(g: Ground) -> Any:
+    """Values of a shape input outside its profile make the execution fail."""
+    bench = Bench(g, "expand")
+    values = np.array([4, 9])
+    bench.context.set_tensor_address("to", values.ctypes.data)
+    bench.device["x"] = g.cuda.to_device(np.ones((1, 1), np.float32))
+    bench.context.set_tensor_address("x", int(bench.device["x"]))
+    bench.room("y", 4 * 9 * 4)
+    return text(bench.run())
+
+
+@case(
+    "shape-input-address-needed",
+    "False",
+    "to",
+    source=HEADER + "setTensorAddress: each input must have a non-null address",
+)
+def _(g: Ground) -> Any:
+    """A shape input without an address: the execution is refused, and the log names it."""
+    bench = Bench(g, "expand")
+    bench.device["x"] = g.cuda.to_device(np.ones((1, 1), np.float32))
+    bench.context.set_tensor_address("x", int(bench.device["x"]))
+    bench.room("y", 128)
+    return text(bench.run())
+
+
 CASES = case.cases
