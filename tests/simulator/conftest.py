@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from helpers import backend
+from helpers.simulator import host
 
 VOCABULARY = 100
 
@@ -87,11 +90,34 @@ def cuda(request, trt):
     import pycuda.autoprimaryctx
     import pycuda.driver
 
-    from helpers.simulator import host
-
     host.use(request.param)
     yield pycuda.driver
     host.use("process")
+
+
+@pytest.fixture(params=["process", "child"])
+def cudart(request, trt):
+    """`cuda.bindings.runtime` on a fresh device, over each transport."""
+    from cuda.bindings import runtime
+
+    host.use(request.param)
+    runtime.cudaGetLastError()
+    yield runtime
+    runtime.cudaDeviceReset()
+    host.use("process")
+
+
+def ok(result):
+    """What a call of cuda.bindings returned; it must have succeeded."""
+    error, *values = result
+    assert error == 0, result
+    return values[0] if len(values) == 1 else values
+
+
+def view(address: int, count: int, dtype=np.float32) -> np.ndarray:
+    """An array over host memory, as NVIDIA's samples make it."""
+    kind = ctypes.POINTER(np.ctypeslib.as_ctypes_type(np.dtype(dtype)))
+    return np.ctypeslib.as_array(ctypes.cast(address, kind), (count,))
 
 
 class Log:

@@ -19,6 +19,8 @@ from helpers.simulator import host
 from helpers.simulator.errors import DeviceError
 from helpers.simulator.frontends import contexts, cuda_bindings
 
+from .conftest import ok, view
+
 # What NVIDIA's package says of the names that it is asked for. In a process of its own: here ours stands in its place.
 REAL = """
 import importlib, inspect, json, sys
@@ -121,18 +123,6 @@ def test_error_texts_are_nvidias(real, trt):
     assert runtime.cudaGetErrorString(12345)[1] == b"unrecognized error code" == runtime.cudaGetErrorName(12345)[1]
 
 
-@pytest.fixture(params=["process", "child"])
-def cudart(request, trt):
-    """`cuda.bindings.runtime` on a fresh device, over each transport."""
-    from cuda.bindings import runtime
-
-    host.use(request.param)
-    runtime.cudaGetLastError()
-    yield runtime
-    runtime.cudaDeviceReset()
-    host.use("process")
-
-
 @pytest.fixture
 def driver(cudart):
     """`cuda.bindings.driver` with the primary context current."""
@@ -143,19 +133,6 @@ def driver(cudart):
     assert driver.cuCtxSetCurrent(context) == (0,)
     yield driver
     driver.cuDevicePrimaryCtxRelease(0)
-
-
-def ok(result):
-    """What a call returned; the call must have succeeded."""
-    error, *values = result
-    assert error == 0, result
-    return values[0] if len(values) == 1 else values
-
-
-def view(address: int, count: int, dtype=np.float32) -> np.ndarray:
-    """An array over host memory, as NVIDIA's samples make it."""
-    kind = ctypes.POINTER(np.ctypeslib.as_ctypes_type(np.dtype(dtype)))
-    return np.ctypeslib.as_array(ctypes.cast(address, kind), (count,))
 
 
 def test_a_copy_there_and_back_in_every_form_of_a_pointer(cudart, driver):

@@ -13,6 +13,11 @@ from .. import host as _host
 from ..errors import DeviceError
 from ..transport import InProcessDevice, RemoteDevice
 
+NONE_CURRENT = (
+    "no CUDA context is current in this thread. Expected: `import pycuda.autoprimaryctx` (or autoinit) in the main"
+    " thread, context.push() in every other; with cuda.bindings.driver: cuInit, cuDevicePrimaryCtxRetain,"
+    " cuCtxSetCurrent."
+)
 PRIMARY = 0x100  # handles are the driver's pointers: numbers that are nothing else's
 _numbers = itertools.count(PRIMARY + 0x100, 0x100)
 _thread = threading.local()
@@ -98,12 +103,7 @@ def need() -> None:
     """Raises DeviceError where no context is current in this thread, or the current one was destroyed."""
     own = stack()
     if not own:
-        raise DeviceError(
-            "CUDA_ERROR_INVALID_CONTEXT",
-            "no CUDA context is current in this thread. Expected: `import pycuda.autoprimaryctx` (or autoinit) in the"
-            " main thread, context.push() in every other; with cuda.bindings.driver: cuInit, cuDevicePrimaryCtxRetain,"
-            " cuCtxSetCurrent.",
-        )
+        raise DeviceError("CUDA_ERROR_INVALID_CONTEXT", NONE_CURRENT)
     if own[-1] not in _users:
         raise _destroyed()
 

@@ -12,7 +12,7 @@ from typing import Any
 from ... import host as _host
 from ...errors import DeviceError
 from .. import contexts
-from . import entry, memory, runtime
+from . import entry, graphs, memory, runtime
 from .codes import TEXTS, CUresult
 from .entry import driver_entry
 from .enums import (
@@ -459,12 +459,12 @@ def cuEventElapsedTime(hStart: Any, hEnd: Any) -> float:
 @driver_entry()
 def cuStreamBeginCapture(hStream: Any, mode: Any) -> None:
     """From now on the stream collects work for a graph instead of doing it."""
-    _device().stream_begin_capture(_stream(hStream), integer(mode))
+    graphs.begin_capture(_stream(hStream), integer(mode))
 
 
 @driver_entry(outputs=1)
 def cuStreamEndCapture(hStream: Any) -> CUgraph:
-    return CUgraph(_device().stream_end_capture(_stream(hStream)))
+    return CUgraph(graphs.end_capture(_stream(hStream)))
 
 
 @driver_entry(outputs=1)
@@ -497,12 +497,12 @@ def cuGraphExecDestroy(hGraphExec: Any) -> None:
 @driver_entry(outputs=2)
 def cuGraphGetNodes(hGraph: Any, numNodes: Any = 0) -> tuple[list[CUgraphNode], int]:
     """(nodes, how many): with the default no nodes, only how many there are."""
-    return runtime.graph_nodes(integer(hGraph), size(numNodes), CUgraphNode)
+    return graphs.nodes(integer(hGraph), size(numNodes), CUgraphNode)
 
 
 @driver_entry(outputs=1)
 def cuGraphNodeGetType(hNode: Any) -> Any:
-    return CUgraphNodeType(runtime.node_type(integer(hNode)))
+    return CUgraphNodeType(graphs.node_type(integer(hNode)))
 
 
 __getattr__ = entry.not_offered(

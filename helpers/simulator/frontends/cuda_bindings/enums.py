@@ -105,7 +105,7 @@ CUdevice_attribute = make(
         "CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED": 115,
     },
 )
-NODE_KINDS = {"kernel": 0, "memcpy": 1, "memset": 2, "graph": 4, "wait": 5}  # the device's words for them
+NODE_KINDS = {"kernel": 0, "memcpy": 1, "memset": 2, "graph": 4}  # the device's words for them
 ATTRIBUTES = {19: 1, 20: 0, 40: 2, 41: 1, 83: 0, 115: 1}  # compute capability is the device's to say
 
 CUstream_flags = make("CUstream_flags", "driver", {"CU_STREAM_DEFAULT": 0, "CU_STREAM_NON_BLOCKING": 1})

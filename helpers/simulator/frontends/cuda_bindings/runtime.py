@@ -14,12 +14,11 @@ from typing import Any
 
 from ... import host as _host
 from ...errors import DeviceError
-from . import entry, memory
+from . import entry, graphs, memory
 from .codes import TEXTS, cudaError_t
 from .entry import runtime_entry
 from .enums import (
     ATTRIBUTES,
-    NODE_KINDS,
     cudaDeviceAttr,
     cudaEvent_t,
     cudaGraph_t,
@@ -464,12 +463,12 @@ def cudaEventDestroy(event: Any) -> None:
 @runtime_entry()
 def cudaStreamBeginCapture(stream: Any, mode: Any) -> None:
     """From now on the stream collects work for a graph instead of doing it."""
-    _device().stream_begin_capture(_stream(stream), integer(mode))
+    graphs.begin_capture(_stream(stream), integer(mode))
 
 
 @runtime_entry(outputs=1)
 def cudaStreamEndCapture(stream: Any) -> cudaGraph_t:
-    return cudaGraph_t(_device().stream_end_capture(_stream(stream)))
+    return cudaGraph_t(graphs.end_capture(_stream(stream)))
 
 
 @runtime_entry(outputs=1)
@@ -514,27 +513,12 @@ def cudaGraphExecDestroy(graphExec: Any) -> None:
 @runtime_entry(outputs=2)
 def cudaGraphGetNodes(graph: Any, numNodes: Any = 0) -> tuple[list[cudaGraphNode_t], int]:
     """(nodes, how many): with the default no nodes, only how many there are."""
-    return graph_nodes(integer(graph), size(numNodes), cudaGraphNode_t)
+    return graphs.nodes(integer(graph), size(numNodes), cudaGraphNode_t)
 
 
 @runtime_entry(outputs=1)
 def cudaGraphNodeGetType(node: Any) -> Any:
-    return cudaGraphNodeType(node_type(integer(node)))
-
-
-_NODES = 1 << 24  # a node's handle: its graph's, and which of it
-
-
-def graph_nodes(graph: int, wanted: int, handle: Any) -> tuple[list[Any], int]:
-    """The first `wanted` nodes of a graph as handles, and how many they are; of 0 wanted all are counted."""
-    total = len(_device().graph_nodes(graph))
-    count = min(wanted, total)
-    return [handle(graph * _NODES + place) for place in range(count)], count if wanted else total
-
-
-def node_type(node: int) -> int:
-    graph, place = divmod(node, _NODES)
-    return NODE_KINDS[_device().graph_nodes(graph)[place]]
+    return cudaGraphNodeType(graphs.node_type(integer(node)))
 
 
 __getattr__ = entry.not_offered(

@@ -79,6 +79,16 @@ def _need_context(function: str) -> None:
         raise _translate(function, error) from None
 
 
+def _need_active_context() -> None:
+    """What pycuda's objects ask for before they call the driver."""
+    if not contexts.stack():
+        raise LogicError(
+            "explicit_context_dependent failed: invalid device context - no currently active context? - [simulator] "
+            + contexts.NONE_CURRENT
+        )
+    _need_context("explicit_context_dependent")
+
+
 def init(flags: int = 0) -> None:
     contexts.start()
 
@@ -196,7 +206,7 @@ class Stream:
     """A queue of device work. `handle` is an integer, and stays valid when this object is gone."""
 
     def __init__(self, flags: int = 0) -> None:
-        _need_context("cuStreamCreate")
+        _need_active_context()
         self.handle: int = _call("cuStreamCreate", "stream_create", int(flags))
 
     def synchronize(self) -> None:
@@ -237,7 +247,7 @@ class Event:
     """A point in a stream; times between two are this machine's."""
 
     def __init__(self, flags: int = 0) -> None:
-        _need_context("cuEventCreate")
+        _need_active_context()
         self.handle: int = _call("cuEventCreate", "event_create", int(flags))
         weakref.finalize(self, _host.current().device.release, "event_destroy", self.handle).atexit = False
 
@@ -279,7 +289,9 @@ class DeviceAllocation:
 
     def free(self) -> None:
         if self._free.detach() is None:
-            raise LogicError("cuMemFree failed: invalid argument - [simulator] this memory was freed already")
+            raise LogicError(
+                "device_allocation::free failed: invalid resource handle - [simulator] this memory was freed already"
+            )
         _call("cuMemFree", "mem_free", self._address)
 
 
@@ -318,7 +330,10 @@ class PagelockedHostAllocation:
     def free(self) -> None:
         """Free it now. Arrays that lie in it must not be used any more."""
         if self._free.detach() is None:
-            raise LogicError("cuMemFreeHost failed: invalid argument - [simulator] this memory was freed already")
+            raise LogicError(
+                "pagelocked_host_allocation::free failed: invalid resource handle - [simulator] this memory was freed"
+                " already"
+            )
         _host.current().free_pinned(self._pinned)
 
 
