@@ -818,4 +818,75 @@ def _(g: Ground) -> Any:
     return text(all(bool((results[step] == step + 1).all()) for step in range(6)))
 
 
+@case(
+    "pinned-memory-runs-out",
+    "MemoryError: cuMemHostAlloc failed: out of memory",
+    source=DRIVER + "cuMemHostAlloc; docs/simulator.md: a limit",
+    needs=SIMULATOR,
+)
+def _(g: Ground) -> Any:
+    """More pinned memory than the simulator's limit."""
+    g.device(memory=1 << 20)
+    return attempt(g.cuda.pagelocked_empty, 1 << 20, np.float32)
+
+
+@case("copy-of-nothing", "[1.0, 2.0]", source=DRIVER + "cuMemcpyHtoD: a ByteCount of 0 copies nothing")
+def _(g: Ground) -> Any:
+    """A copy of an empty array leaves everything as it is."""
+    device = g.cuda.to_device(ONE)
+    g.cuda.memcpy_htod(device, np.zeros(0, np.float32))
+    return text(g.cuda.from_device(device, 2, np.float32).tolist())
+
+
+@case("copies-both-ways-in-one-stream", "[1.0, 2.0]", source=STREAMS + "operations of one stream run in order")
+def _(g: Ground) -> Any:
+    """Up, within and down, one wait."""
+    stream, one, two = g.cuda.Stream(), g.cuda.mem_alloc(8), g.cuda.mem_alloc(8)
+    result = pinned(g, np.zeros(2, np.float32))
+    g.cuda.memcpy_htod_async(one, pinned(g, ONE), stream)
+    g.cuda.memcpy_dtod_async(two, one, 8, stream)
+    g.cuda.memcpy_dtoh_async(result, two, stream)
+    stream.synchronize()
+    return text(result.tolist())
+
+
+@case(
+    "pinned-array-before-its-copy",
+    "[1.0, 2.0]",
+    source=PROMISE + "a pending copy keeps pinned memory alive",
+    needs=SIMULATOR,
+)
+def _(g: Ground) -> Any:
+    """A pinned source that is collected while its copy is pending is still copied."""
+    stream, device = g.cuda.Stream(), g.cuda.mem_alloc(8)
+    g.cuda.memcpy_htod_async(device, pinned(g, ONE), stream)
+    gc.collect()
+    stream.synchronize()
+    return text(g.cuda.from_device(device, 2, np.float32).tolist())
+
+
+@case(
+    "address-behind-a-buffer",
+    "LogicError: cuMemcpyHtoD failed: invalid argument",
+    source=PROMISE + "allocations are never adjacent, so that an overrun hits nobody",
+    needs=SIMULATOR,
+)
+def _(g: Ground) -> Any:
+    """An address computed behind the end of a buffer."""
+    device, other = g.cuda.mem_alloc(8), g.cuda.mem_alloc(8)
+    return attempt(g.cuda.memcpy_htod, int(device) + 256, ONE) if int(other) else ""
+
+
+@case(
+    "wait-for-a-copy-before-a-blocking-one",
+    "[1.0, 2.0]",
+    source=SYNC + "a synchronous copy is in the legacy default stream",
+)
+def _(g: Ground) -> Any:
+    """A blocking copy sees what a blocking stream has enqueued before it."""
+    stream, device = g.cuda.Stream(), g.cuda.to_device(TWO)
+    g.cuda.memcpy_htod_async(device, pinned(g, ONE), stream)
+    return text(g.cuda.from_device(device, 2, np.float32).tolist())
+
+
 CASES = case.cases

@@ -729,4 +729,104 @@ def _(g: Ground) -> Any:
     return text(len(profiler.times) >= 1)
 
 
+# --- verbosity, readers, weights ---
+
+
+@case(
+    "inspector-detailed",
+    "(True, True)",
+    source="developer guide, engine inspector: DETAILED prints names and parameters",
+)
+def _(g: Ground) -> Any:
+    """Built with DETAILED, each layer of the JSON is an object with a name."""
+    engine = load(g, "detailed")
+    told = json.loads(engine.create_engine_inspector().get_engine_information(g.trt.LayerInformationFormat.JSON))
+    return text((len(told["Layers"]) == engine.num_layers, all("Name" in layer for layer in told["Layers"])))
+
+
+@case(
+    "inspector-of-nothing",
+    "(NONE, [])",
+    source="Python API, EngineInspector: with NONE no layer information is printed",
+)
+def _(g: Ground) -> Any:
+    """Built with NONE, the engine tells nothing of its layers."""
+    engine = load(g, "hidden")
+    told = json.loads(engine.create_engine_inspector().get_engine_information(g.trt.LayerInformationFormat.JSON))
+    return text((engine.profiling_verbosity, told.get("Layers", [])))
+
+
+@case(
+    "inspector-layer-beyond", "True", source="Python API, get_layer_information: the index must lie in [0, num_layers)"
+)
+def _(g: Ground) -> Any:
+    """A layer that the engine does not have gives no information, and raises nothing."""
+    engine = load(g, "add")
+    said = engine.create_engine_inspector().get_layer_information(99, g.trt.LayerInformationFormat.ONELINE)
+    return text(not said)
+
+
+@case(
+    "plan-from-a-reader", "engine", source=BINDINGS + "PyStreamReaderV2: read(num_bytes, stream), seek(offset, where)"
+)
+def _(g: Ground) -> Any:
+    """A plan may come through an IStreamReaderV2, in pieces."""
+    data = plan(g.trt, "add")
+
+    class Reader(g.trt.IStreamReaderV2):  # type: ignore[name-defined, misc]
+        def __init__(self) -> None:
+            g.trt.IStreamReaderV2.__init__(self)
+            self.at = 0
+
+        def read(self, num_bytes: int, stream: int) -> bytes:
+            piece = data[self.at : self.at + min(num_bytes, 1000)]
+            self.at += len(piece)
+            return piece
+
+        def seek(self, offset: int, where: Any) -> bool:
+            self.at = offset + (0 if where == g.trt.SeekPosition.SET else self.at)
+            return True
+
+    return _load(g, Reader())
+
+
+@case(
+    "engine-does-not-fit",
+    "None",
+    "OutOfMemory",
+    source="NVIDIA's text, measured: OutOfMemory (Requested size was 1074664960 bytes.); weights are allocated here",
+    needs=SIMULATOR,
+)
+def _(g: Ground) -> Any:
+    """An engine whose weights the device does not have memory for is None, with an error in the log."""
+    data = plan(g.trt, "deep")
+    kept = g.cuda.mem_alloc(g.cuda.mem_get_info()[0] - 1024)
+    said = _load(g, data)
+    return said if int(kept) else ""
+
+
+@case("engines-of-two-plans", "([1.0, 16.0], 28.0)", source="developer guide: several engines in one process")
+def _(g: Ground) -> Any:
+    """Engines of two plans are executed in turns."""
+    one, two = ready(g), Bench(g, "two")
+    two.give("x", np.tile(np.arange(8, dtype=np.float32), (2, 1)))
+    two.room("y", 32)
+    for bench in (one, two):
+        bench.context.execute_async_v3(bench.stream.handle)
+    for bench in (one, two):
+        bench.stream.synchronize()
+    return text((one.result((16,))[[0, -1]].tolist(), two.result((2, 4))[0, 0].item()))
+
+
+@case("engine-loaded-twice", "[True, True]", source=HEADER + "IRuntime::deserializeCudaEngine")
+def _(g: Ground) -> Any:
+    """One plan may be loaded twice; the engines do not know of each other."""
+    benches = [Bench(g) for _ in range(2)]
+    for i, bench in enumerate(benches):
+        bench.give("x", np.full((2, 8), i, np.float32))
+        bench.room("y", 64)
+        bench.run()
+    return text([bool((bench.result((2, 8)) == i + 1).all()) for i, bench in enumerate(benches)])
+
+
 CASES = case.cases

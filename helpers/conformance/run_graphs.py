@@ -1023,4 +1023,144 @@ def _(g: Ground, cuda: Cuda) -> Any:
     return text(bench.run())
 
 
+@graph_case(
+    "runtime-in-another-thread",
+    "cudaSuccess",
+    source=RUNTIME + "initialization: each thread uses the device's primary context",
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """The runtime API needs no context of the thread's: it takes the primary one."""
+    seen: list[str] = []
+    thread = threading.Thread(target=lambda: seen.append(cuda.error("cudaMalloc", 64)))
+    thread.start()
+    thread.join()
+    return seen[0]
+
+
+@graph_case(
+    "driver-in-another-thread",
+    "CUDA_ERROR_INVALID_CONTEXT",
+    source="CUDA driver API reference, context management: current per thread",
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """The driver API needs a context that is current in the thread."""
+    seen: list[str] = []
+
+    def work() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            seen.append(text(_driver().cuMemAlloc(64)[0]))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return seen[0]
+
+
+@graph_case(
+    "driver-primary-context", "(True, [3.0, 3.0])", source="CUDA driver API reference, primary context management"
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """The retained primary context is the one that the runtime API uses: memory of one is the other's."""
+    driver = _driver()
+    _, device = driver.cuDeviceGet(0)
+    error, context = driver.cuDevicePrimaryCtxRetain(device)
+    driver.cuCtxPushCurrent(context)
+    try:
+        address = cuda.device(np.full(2, 3, np.float32))
+        host = np.zeros(2, np.float32)
+        driver.cuMemcpyDtoH(host.ctypes.data, address, 8)
+    finally:
+        driver.cuCtxPopCurrent()
+        driver.cuDevicePrimaryCtxRelease(device)
+    return text((int(error) == 0, host.tolist()))
+
+
+@graph_case(
+    "driver-address-range", "(CUDA_SUCCESS, True, 64)", source="CUDA driver API reference, cuMemGetAddressRange"
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """The allocation that an address lies in."""
+    base = int(cuda("cudaMalloc", 64))
+    error, start, size = _driver().cuMemGetAddressRange(base + 16)
+    return text((error, int(start) == base, int(size)))
+
+
+@graph_case("copy-host-to-host", "[1.0, 2.0]", source=RUNTIME + "cudaMemcpy, cudaMemcpyHostToHost")
+def _(g: Ground, cuda: Cuda) -> Any:
+    """cudaMemcpy may copy on the host."""
+    one, two = np.array([1, 2], np.float32), np.zeros(2, np.float32)
+    cuda("cudaMemcpy", two.ctypes.data, one.ctypes.data, 8, cuda.module.cudaMemcpyKind(0))
+    return text(two.tolist())
+
+
+@graph_case("copy-of-no-bytes", "cudaSuccess", source=RUNTIME + "cudaMemcpy: a count of 0 copies nothing")
+def _(g: Ground, cuda: Cuda) -> Any:
+    """No bytes are no error."""
+    address, host = int(cuda("cudaMalloc", 8)), np.zeros(2, np.float32)
+    return cuda.error("cudaMemcpy", address, host.ctypes.data, 0, cuda.module.cudaMemcpyKind(1))
+
+
+@graph_case(
+    "graph-after-destroy",
+    "cudaErrorInvalidValue",
+    source=PROMISE + "an executable graph that was destroyed is refused",
+    needs=SIMULATOR,
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """A launch of an executable graph that was destroyed."""
+    captured = Captured(g, cuda)
+    cuda("cudaGraphExecDestroy", captured.executable)
+    return cuda.error("cudaGraphLaunch", captured.executable, captured.stream)
+
+
+@graph_case("graph-replayed-often", "True", source="developer guide, CUDA graphs")
+def _(g: Ground, cuda: Cuda) -> Any:
+    """Fifty launches with fifty inputs."""
+    captured = Captured(g, cuda)
+    return text(all(captured.launch(value) == value + 1 for value in range(50)))
+
+
+@graph_case(
+    "graph-of-a-launch-order",
+    "(11.0, 5.0)",
+    source="CUDA programming guide, streams: a launch is an operation of its stream",
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """Work enqueued after a launch comes after the graph."""
+    captured = Captured(g, cuda)
+    captured.source[...] = 10
+    host = cuda.pinned(np.full((2, 8), 5, np.float32))
+    cuda("cudaGraphLaunch", captured.executable, captured.stream)
+    cuda.upload(captured.y, host, captured.stream)
+    cuda("cudaStreamSynchronize", captured.stream)
+    return text((float(captured.result[0, 0]), cuda.read(captured.y, 1)[0]))
+
+
+@graph_case(
+    "execution-error-in-a-graph",
+    "(cudaSuccess, cudaErrorLaunchFailure)",
+    source=PROMISE + "a kernel of a graph that fails is told by the next wait",
+    needs=SIMULATOR,
+)
+def _(g: Ground, cuda: Cuda) -> Any:
+    """A graph whose execution reads beyond its table."""
+    context, stream = load(g, "gather").create_execution_context(), cuda.stream()
+    ids = cuda.pinned(np.array([1, 2]))
+    x, y = int(cuda("cudaMalloc", 16)), int(cuda("cudaMalloc", 32))
+    context.set_input_shape("x", (2,))
+    context.set_tensor_address("x", x)
+    context.set_tensor_address("y", y)
+    cuda.upload(x, ids, stream)
+    context.execute_async_v3(int(stream))
+    cuda("cudaStreamSynchronize", stream)
+    cuda.begin(stream)
+    cuda.upload(x, ids, stream)
+    context.execute_async_v3(int(stream))
+    executable = cuda.instantiate(cuda("cudaStreamEndCapture", stream))
+    ids[:] = 99
+    launched = cuda.call("cudaGraphLaunch", executable, stream)[0]
+    return text((launched, cuda.call("cudaStreamSynchronize", stream)[0]))
+
+
 CASES = case.cases

@@ -177,9 +177,12 @@ MODELS: dict[str, tuple[Callable[[], onnx.ModelProto], Sequence[Mapping[str, Seq
     "expand": (_expand, [{"to": ((1, 1), (2, 3), (4, 8))}]),
     "empty": (lambda: _add("B"), [{"x": ((0, ROWS), (2, ROWS), (4, ROWS))}]),
     "gather": (_gather, [{"x": ((1,), (2,), (4,))}]),
+    "detailed": (lambda: _add("B"), [BATCHES]),
+    "hidden": (lambda: _add("B"), [BATCHES]),
     "nonzero": (_nonzero, [{"x": ((1,), (4,), (8,))}]),
     "deep": (_deep, [{"x": ((1, 256),) * 3}, {"x": ((64, 256),) * 3}]),
 }
+VERBOSITY = {"detailed": "DETAILED", "hidden": "NONE"}
 SHAPE_INPUTS = ("to",)  # whose profile holds values, not shapes
 
 
@@ -204,6 +207,7 @@ def plan(trt: Any, name: str) -> bytes:
     if not parser.parse(model().SerializeToString()):
         raise RuntimeError(f"the model {name!r} was not parsed")
     config = builder.create_builder_config()
+    config.profiling_verbosity = getattr(trt.ProfilingVerbosity, VERBOSITY.get(name, "LAYER_NAMES_ONLY"))
     for shapes in profiles:
         profile = builder.create_optimization_profile()
         for tensor, (low, best, high) in shapes.items():
