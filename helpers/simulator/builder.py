@@ -13,6 +13,7 @@ refused and the edit named, never run as something else.
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import inspect
 import re
@@ -122,6 +123,7 @@ def _reset(self: Any) -> None:
     _profiles.pop(self, None)
 
 
+@functools.cache
 def install_hooks() -> None:
     """Patch `IBuilderConfig`, which cannot be subclassed from outside (a factory returns the raw class). Idempotent."""
     nv.IBuilderConfig.add_optimization_profile = _add_optimization_profile

@@ -14,7 +14,7 @@ import types
 from typing import Any
 
 from .. import names, runtime
-from ..native import BUILDER, VERSION, nv
+from ..native import API, BUILDER, VERSION, nv
 
 _OURS: dict[str, Any] = {name: getattr(runtime, name) for name in runtime.__all__ if name != "contexts"}
 # They take NVIDIA's engine, which there is none of
@@ -46,5 +46,9 @@ def module() -> types.ModuleType:
     result.__getattr__ = _missing  # type: ignore[method-assign]
     result.__version__ = VERSION  # type: ignore[attr-defined]
     result.__builder__ = BUILDER  # type: ignore[attr-defined]
+    if API == "10":
+        from .. import personality
+
+        personality.install(result)
     names.install()
     return result
