@@ -1276,7 +1276,8 @@ class Device(Releasing):
             try:
                 self._take(opened.weight_bytes, "the weights of an engine")
             except DeviceError as error:
-                return {"engine": 0, "error": str(error)}
+                requested = f"OutOfMemory (Requested size was {opened.weight_bytes} bytes.)"
+                return {"engine": 0, "error": f"{requested} [simulator] {error.detail}", "code": 2}
             ident = next(self._ids)
             self._engines[ident] = engine
             # always, because evidence may be asked for when the engine is loaded already

@@ -59,6 +59,26 @@ def _plan_of(description: dict[str, Any]) -> Plan:
     )
 
 
+# settings that an engine tells by TensorRT's own enumerations
+_NAMED = {
+    "profiling_verbosity": nv.ProfilingVerbosity,
+    "engine_capability": nv.EngineCapability,
+    "hardware_compatibility_level": nv.HardwareCompatibilityLevel,
+}
+
+
+def _odd_setting(plan: Plan) -> str | None:
+    """What is wrong with the settings of a plan that no builder wrote; None where nothing is."""
+    for name, kind in _NAMED.items():
+        value = plan.settings.get(name)
+        if value not in kind.__members__:
+            return (
+                f"Serialization (the plan's setting {name!r} is {value!r}; expected one of"
+                f" {', '.join(kind.__members__)})"
+            )
+    return None
+
+
 def _of_another_device(plan: Plan, properties: dict[str, Any]) -> str | None:
     """Why a plan cannot run on a device of this compute capability; None where it can.
 
@@ -118,7 +138,7 @@ class Runtime(Object):
                 ) from None
         host = current()
         loaded = host.device.engine_load(data)
-        code, error = 1, loaded.get("error")
+        code, error = loaded.get("code", 1), loaded.get("error")
         if error is None:
             plan = _plan_of(loaded["description"])
             if plan.version != VERSION:
@@ -127,6 +147,8 @@ class Runtime(Object):
                     f" does not match. Note: Current Version: {VERSION}, Serialized Engine Version: {plan.version})"
                 )
             else:
+                error = _odd_setting(plan)
+            if error is None:
                 code, error = 6, _of_another_device(plan, host.device.properties())
             if error is None:
                 return ICudaEngine(host, loaded["engine"], plan, self, data)
@@ -388,12 +410,13 @@ class ICudaEngine(Object):
             config.set_execution_context_allocation_strategy(strategy)
         elif not isinstance(config, IRuntimeConfig):
             raise TypeError(f"create_execution_context(): expected an IRuntimeConfig, got {type(config).__name__}")
-        kind = config.get_execution_context_allocation_strategy()
-        memory = {Strategy.STATIC: self.device_memory_size_v2, Strategy.USER_MANAGED: 0}
+        sizes = {Strategy.STATIC: self.device_memory_size_v2, Strategy.USER_MANAGED: 0}
+        nbytes = sizes.get(config.get_execution_context_allocation_strategy(), self._plan.activation_bytes[0])
         try:
-            ident = self._host.device.context_create(self._ident, memory.get(kind, self._plan.activation_bytes[0]))
+            ident = self._host.device.context_create(self._ident, nbytes)
         except DeviceError as error:
-            self._say(2, "createExecutionContext", f"OutOfMemory ({error.detail})")
+            requested = f"OutOfMemory (Requested size was {nbytes} bytes.)"
+            self._say(2, "createExecutionContext", f"{requested} [simulator] {error.detail}")
             return None
         return IExecutionContext(self, ident, config)
 

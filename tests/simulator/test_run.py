@@ -415,7 +415,7 @@ def test_names_of_the_past_say_what_replaces_them(classifier):
         classifier.context.set_binding_shape(0, (1, 64))
     with pytest.raises(AttributeError, match="device_memory_size_v2"):
         _ = classifier.engine.device_memory_size
-    with pytest.raises(AttributeError, match="'set_communicator'.*does not offer it.*Use one engine"):
+    with pytest.raises(AttributeError, match=r"'set_communicator'.*does not offer it.*Use one engine"):
         classifier.context.set_communicator(None)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = classifier.engine.nonsense
