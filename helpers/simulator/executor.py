@@ -53,7 +53,7 @@ class Engine:
     """
 
     def __init__(self, plan: Plan, threads: int = 0, tried: bool = False) -> None:
-        seen = guard.look(plan.onnx)
+        seen = guard.Look(repeats=True) if tried else guard.look(plan.onnx)
         problem = "" if tried else guard.session_trouble(plan, seen)
         if problem:
             raise ExecutionError(f"Internal Error (the plan's model is refused: {problem})")
@@ -161,7 +161,8 @@ class Engine:
         if any(-1 in s for s in shapes.values()):
             shapes.update(self._infer_by_onnx(given, values))
         nbytes = sum(math.prod(given[t.name]) * t.itemsize for t in self.inputs)
-        if any(-1 in s for s in shapes.values()) and nbytes < _TRIAL_LIMIT and not self._by_value():
+        known = all(d >= 0 for t in self.inputs for d in given[t.name])
+        if known and any(-1 in s for s in shapes.values()) and nbytes < _TRIAL_LIMIT and not self._by_value():
             # shapes that follow from shapes in a way that ONNX's inference does not see: any values show them
             shapes = {name: array.shape for name, array in self.infer(self._arrays(given, values)).items()}
         for tensor in self.outputs:
@@ -192,7 +193,9 @@ class Engine:
         for info in model.graph.input:
             if info.name in by_onnx_name:
                 for dim, size in zip(info.type.tensor_type.shape.dim, given[by_onnx_name[info.name]], strict=True):
-                    dim.dim_value = size
+                    dim.Clear()
+                    if size >= 0:
+                        dim.dim_value = size
         for info in model.graph.output:
             for dim in info.type.tensor_type.shape.dim:
                 dim.Clear()

@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -243,8 +243,11 @@ class _Manifest:
             raise ValueError(f"{len(text):,} bytes; expected at most {MANIFEST_BYTES:,}, of {MANIFEST_VALUES:,} values")
         try:
             self._entries = json.loads(text)
+            json.dumps(self._entries, ensure_ascii=False).encode()
         except RecursionError:
             raise ValueError("it is nested too deep") from None
+        except UnicodeEncodeError:  # JSON can spell half a character
+            raise ValueError("it holds text that is no Unicode") from None
         except ValueError as error:  # no UTF-8, no JSON, or a number of thousands of digits
             raise ValueError(f"it is not JSON: {_shown(str(error))}") from None
         if type(self._entries) is not dict:
@@ -278,10 +281,6 @@ def _shown(value: Any) -> str:
 def _text(value: Any) -> str:
     if type(value) is not str:
         raise ValueError(f"{_shown(value)} is no text")
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # JSON can spell half a character
-        raise ValueError(f"{_shown(value)} is no Unicode") from None
     return value
 
 
@@ -332,7 +331,7 @@ def _tensors(rows: list[Any]) -> tuple[TensorSpec, ...]:
     return tensors
 
 
-def _profile(value: Any, tensors: Iterable[TensorSpec] | None = None) -> Profile:
+def _profile(value: Any, tensors: Sequence[TensorSpec] | None = None) -> Profile:
     """(min, opt, max) by name. With `tensors`: each of an input of that rank, and in order."""
     if type(value) is not dict:
         raise ValueError(f"{_shown(value)} is no profile; expected an object")
@@ -349,21 +348,33 @@ def _profile(value: Any, tensors: Iterable[TensorSpec] | None = None) -> Profile
                 raise ValueError(f"profile of {_shown(name)}: {_shown(shapes)}; expected {ranks[name]} dimensions")
             if any(not 0 <= a <= b <= c for a, b, c in zip(low, best, high, strict=True)):
                 raise ValueError(f"profile of {_shown(name)}: {_shown(shapes)}; expected min <= opt <= max")
-        profile[_text(name)] = (low, best, high)
+        profile[name] = (low, best, high)
+    missing = [t.name for t in tensors or () if t.mode == "INPUT" and -1 in t.shape and t.name not in profile]
+    if missing:
+        raise ValueError(f"a profile lacks {_shown(missing)}, which have a dynamic shape")
     return profile
 
 
-def _settings(value: Any, depth: int = 3) -> Any:
-    """What a builder config says: scalars, and lists and objects of them."""
-    if type(value) is dict and depth:
-        return {_text(key): _settings(item, depth - 1) for key, item in value.items()}
-    if type(value) is list and depth:
-        return [_settings(item, depth - 1) for item in value]
-    if type(value) is str:
-        return _text(value)
-    if value is None or type(value) in (bool, float) or (type(value) is int and abs(value) < 1 << 63):
-        return value
-    raise ValueError(f"{_shown(value)} is no setting")
+# settings that hold more than a number, a text or nothing: the type, and that of the parts
+_SETTINGS: Mapping[str, tuple[type, type]] = {
+    "flags": (list, str),
+    "memory_pools": (dict, int),
+    "compute_capabilities": (list, str),
+    "preview_features": (list, str),
+}
+
+
+def _settings(value: dict[str, Any]) -> dict[str, Any]:
+    for name, item in value.items():
+        parts = item.values() if type(item) is dict else item if type(item) is list else ()
+        if name in _SETTINGS:
+            outer, inner = _SETTINGS[name]
+            fine = type(item) is outer and all(type(part) is inner for part in parts)
+        else:
+            fine = item is None or type(item) in (bool, int, float, str)
+        if not fine:
+            raise ValueError(f"setting {_shown(name)} is {_shown(item)}")
+    return value
 
 
 def extract(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:

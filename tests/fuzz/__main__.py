@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from . import campaign, onnx_files
+from . import campaign, onnx_files, plans
 
-CAMPAIGNS = {c.name: c for c in (onnx_files.NVIDIA,)}
+CAMPAIGNS = {c.name: c for c in (plans.PLANS, onnx_files.NVIDIA)}
 
 
 def main(arguments: list[str]) -> int:
@@ -15,9 +15,9 @@ def main(arguments: list[str]) -> int:
         campaign.serve_cases(CAMPAIGNS[name], int(first), int(last), int(descriptor))
         return 0
     import json
-    for name in arguments or CAMPAIGNS:
+    for name in arguments[:1] or CAMPAIGNS:
         c = CAMPAIGNS[name]
-        r = campaign.run(c, 0, c.cases, lambda n, r: None)
+        r = campaign.run(c, int(arguments[1]) if arguments[1:] else 0, int(arguments[2]) if arguments[2:] else c.cases, lambda n, r: None)
         print(name, json.dumps(r.plain(), indent=1))
     return 0
 

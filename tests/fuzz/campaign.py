@@ -166,7 +166,8 @@ def serve_cases(campaign: Campaign, first: int, last: int, descriptor: int) -> N
     """Run the cases [first, last) in this process, and tell the other side."""
     case = campaign.start()
     space = _address_space()
-    resource.setrlimit(resource.RLIMIT_AS, (space + campaign.memory, resource.RLIM_INFINITY))
+    most = space + campaign.memory
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
     base = _peak()
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         for number in range(first, last):

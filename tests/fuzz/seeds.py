@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import functools
+import random
 from collections.abc import Mapping
 
+import numpy as np
 import onnx
+
+from helpers.simulator.native import VERSION
+from helpers.simulator.plan import DTYPES, NVIDIA_MAGIC, Plan, Profile, TensorSpec
 
 from ..simulator.conftest import add_model, classifier_model, linear_model
 
@@ -103,3 +108,62 @@ def models() -> Mapping[str, onnx.ModelProto]:
     made |= {name: onnx.parser.parse_model(_HEAD + text) for name, text in _TEXTS.items()}
     made["function"] = onnx.parser.parse_model(_FUNCTION)
     return made
+
+SETTINGS = {
+    "flags": ["TF32"],
+    "memory_pools": {"WORKSPACE": 1 << 30, "TACTIC_SHARED_MEMORY": 1 << 30},
+    "compute_capabilities": [],
+    "preview_features": [],
+    "tactic_sources": 0,
+    "builder_optimization_level": 3,
+    "max_aux_streams": -1,
+    "tiling_optimization_level": "NONE",
+    "profiling_verbosity": "LAYER_NAMES_ONLY",
+    "hardware_compatibility_level": "NONE",
+    "runtime_platform": "SAME_AS_BUILD",
+    "engine_capability": "STANDARD",
+    "max_num_tactics": -1,
+}
+
+
+@functools.cache
+def plans() -> Mapping[str, Plan]:
+    """A plan of each model, as a builder writes it but for NVIDIA's part, which the simulator does not read."""
+    return {name: _plan(model) for name, model in models().items()}
+
+
+def _plan(model: onnx.ModelProto) -> Plan:
+    names = {onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)): name for name, dtype in DTYPES.items()}
+    tensors = []
+    for mode, infos in (("INPUT", model.graph.input), ("OUTPUT", model.graph.output)):
+        for info in infos:
+            kind = info.type.tensor_type
+            shape = tuple(d.dim_value if d.HasField("dim_value") else -1 for d in kind.shape.dim)
+            tensors.append(TensorSpec(info.name, info.name, mode, names[kind.elem_type], shape))
+    profiles: list[Profile] = []
+    for sizes in ((1, 2, 4), (2, 3, 8)):
+        profiles.append(
+            {
+                t.name: tuple(tuple(size if d < 0 else d for d in t.shape) for size in sizes)  # type: ignore[misc]
+                for t in tensors
+                if t.mode == "INPUT" and -1 in t.shape
+            }
+        )
+    if not profiles[0]:
+        del profiles[1:]
+    return Plan(
+        version=VERSION,
+        flavor="tensorrt_rtx",
+        builder="nvidia",
+        name=model.graph.name,
+        tensors=tuple(tensors),
+        profiles=tuple(profiles),
+        shape_values=tuple({} for _ in profiles),
+        settings=SETTINGS,
+        activation_bytes=tuple(1024 for _ in profiles),
+        weight_bytes=512,
+        layers=len(model.graph.node),
+        layer_info=tuple(f"Layer({node.op_type}): {node.name}" for node in model.graph.node),
+        nvidia=NVIDIA_MAGIC + random.Random(model.graph.name).randbytes(400),
+        onnx=model.SerializeToString(),
+    )

@@ -48,7 +48,7 @@ def plan_of(proto: onnx.ModelProto, **changes) -> Plan:
     """A plan of a model whose input is x and whose output is y, both float32 [B, 8]."""
     tensors = tuple(TensorSpec(n, n, m, "FLOAT", (-1, 8)) for n, m in (("x", "INPUT"), ("y", "OUTPUT")))
     limits = {"x": ((1, 8), (2, 8), (4, 8))}
-    fields = dict(tensors=tensors, profiles=(limits,), shape_values=({},), onnx=proto.SerializeToString())
+    fields = {"tensors": tensors, "profiles": (limits,), "shape_values": ({},), "onnx": proto.SerializeToString()}
     return Plan("1", "", "", "", **{**fields, **changes}, settings={}, activation_bytes=(0,), weight_bytes=0, layers=1, nvidia=b"")
 
 
@@ -134,9 +134,9 @@ def test_a_loop_without_end_is_stopped(monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (dict(onnx_name="z"), r"the plan names the model's inputs \['z'\]; the model has \['x'\]"),
-        (dict(dtype="INT64"), r"input 'x' is tensor\(float\) of 2 dimensions; the plan says tensor\(int64\) of 2"),
-        (dict(shape=(-1, 8, 1)), r"input 'x' is tensor\(float\) of 2 dimensions; the plan says tensor\(float\) of 3"),
+        ({"onnx_name": "z"}, r"the plan names the model's inputs \['z'\]; the model has \['x'\]"),
+        ({"dtype": "INT64"}, r"input 'x' is tensor\(float\) of 2 dimensions; the plan says tensor\(int64\) of 2"),
+        ({"shape": (-1, 8, 1)}, r"input 'x' is tensor\(float\) of 2 dimensions; the plan says tensor\(float\) of 3"),
     ],
 )
 def test_a_plan_that_describes_another_model_is_refused(changes, said):
