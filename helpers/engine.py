@@ -237,14 +237,15 @@ def load(plan_path: str | os.PathLike[str]) -> Any:
 def plan_name(stem: str, target: str | Sequence[str] | None = None) -> str:
     """A file name that says which TensorRT and which GPU a plan is for.
 
-    `plan_name("distilbert_fp16")` is `distilbert_fp16.rtx-1.7.1.116.portable.plan` with TensorRT-RTX, and
-    something like `distilbert_fp16.trt-10.16.1.11.sm75.plan` with TensorRT beside a T4: plans move across
-    neither.
+    `plan_name("distilbert_fp16")` is `distilbert_fp16.rtx-1.7.1.116.portable.plan` with TensorRT-RTX, something
+    like `distilbert_fp16.trt-10.16.1.11.sm75.plan` with TensorRT beside a T4, and
+    `distilbert_fp16.simulator-11.4.0.106.portable.plan` on the simulator: plans move across none of them.
     """
     trt = _tensorrt()
     if not stem or Path(stem).name != stem:
         raise EngineError(f"{stem!r} is no file name. Expected a name without folders, for example 'distilbert_fp16'.")
-    flavour = "rtx" if hasattr(trt, "ComputeCapability") else "trt"
+    simulated = hasattr(trt, "__builder__")
+    flavour = "simulator" if simulated else "rtx" if hasattr(trt, "ComputeCapability") else "trt"
     names = _targets(trt, target)
     where = "-".join(name.lower() for name in names) if names else _default_target(trt)
     return f"{stem}.{flavour}-{trt.__version__}.{where}.plan"

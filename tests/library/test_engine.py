@@ -103,7 +103,7 @@ def test_targets(fp16_onnx, tmp_path, report):
 
 
 def test_plan_names_carry_version_and_target(report):
-    assert engine.plan_name("distilbert_fp16") == f"distilbert_fp16.rtx-{report.version}.portable.plan"
+    assert engine.plan_name("distilbert_fp16") == f"distilbert_fp16.simulator-{report.version}.portable.plan"
     assert engine.plan_name("m", ["SM75", "SM86"]).endswith(".sm75-sm86.plan")
     for stem in ("", "folder/name"):
         with pytest.raises(EngineError, match="is no file name"):
