@@ -98,6 +98,10 @@ MEMBERS = {
         """,
         "ITimingCache": "combine query queryKeys reset serialize update",
         "IHostMemory": "dtype nbytes",
+        "IPluginRegistry": """
+            acquire_plugin_resource all_creators all_creators_recursive deregister_creator deregister_library
+            error_recorder get_creator load_library parent_search_enabled register_creator release_plugin_resource
+        """,
         "Weights": "dtype nbytes numpy size",
         "Runtime": """
             DLA_core defer_weights_loading deserialize_cuda_engine dla_workspace_allocation_strategy

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
+
+from onnx import TensorProto
 
 from ..plan import DTYPES, Plan, SerializedPlan, TensorSpec
 from . import memory
-from .config import BuilderFlag, ComputeCapability, IBuilderConfig, IOptimizationProfile, settings
+from .config import BuilderFlag, ComputeCapability, IBuilderConfig, IOptimizationProfile, Triple, settings
 from .enums import ENUMS, Severity
+from .model import SPOKEN
 from .network import INetworkDefinition, IPluginRegistry, ITensor
 from .objects import Native
 from .parser import Parsed
-from .shapes import Fact, Walk, label
+from .shapes import Fact, label
 from .types import ILogger, incompatible, index
 
-Shapes = dict[str, tuple[int, ...]]
 _ENDS = ("MIN", "OPT", "MAX")
+_UNKNOWN = Fact(0, None)
 
 
 class _NoPlan(Exception):
@@ -44,10 +49,16 @@ class Builder(Native):
         if not isinstance(logger, ILogger):
             raise incompatible("tensorrt.Builder(logger: tensorrt.ILogger)", logger, constructor=True)
         self._logger = logger
+        self._networks = 0
         self.reset()
 
     def _log(self, severity: Any, text: str) -> None:
-        self._logger.log(severity, text)
+        """A line to the logger; an error to the error recorder instead, where there is one."""
+        if self._recorder is not None and severity == Severity.ERROR:
+            code = re.search(r"Error Code (\d+)", text)
+            self._recorder.report_error(ENUMS["ErrorCodeTRT"](int(code[1]) if code else 1), text)
+        else:
+            self._logger.log(severity, text)
 
     logger = property(lambda self: self._logger)
     max_DLA_batch_size = property(lambda self: 1 << 28)
@@ -67,7 +78,6 @@ class Builder(Native):
     def reset(self) -> None:
         self._threads = 1
         self._recorder: Any = None
-        self._networks = 0
 
     def get_plugin_registry(self) -> IPluginRegistry:
         return IPluginRegistry()
@@ -133,26 +143,37 @@ class Builder(Native):
             if any(tensor.name in p._shapes and _moves(p._shapes[tensor.name]) for p in config._profiles):
                 self._log(Severity.INFO, f"In input ({tensor.name}), minShape is not the same as maxShape.")
                 break
-        self._warn_of_unused(network)
+        used = {id(t) for layer in network._layers for t in layer._inputs}
+        unused = [t.name for t in network._inputs if id(t) not in used and network._outputs]
+        for name in unused:
+            self._log(Severity.WARNING, f"Unused Input: {name}")
         _validate(network, config)
         _check_targets(config)
         with _Phase(config.progress_monitor, "Building engine", None, 6) as building:
             building.step()
-            parsed = self._own(network)
-            tensors = self._tensors(network, parsed)
+            parsed = _own(network)
+            tensors = _tensors(parsed)
             building.step()
-            profiles = [_shapes(network, profile) for profile in config._profiles] or [_static(network)]
+            for name in unused:
+                self._log(
+                    Severity.WARNING,
+                    f"[RemoveDeadLayers] Input Tensor {name} is unused or used only at compile-time, but is not being"
+                    " removed.",
+                )
+            profiles = [_ends(network, profile) for profile in config._profiles] or [[_static(network)] * 3]
             for i, ends in enumerate(profiles):
                 self._check_shapes(network, parsed, i, ends, building)
             building.step()
-            count = f"{network.num_inputs} inputs and {network.num_outputs} output network tensors"
-            self._log(Severity.INFO, f"Detected {count}.")
+            self._log(
+                Severity.INFO,
+                f"Detected {network.num_inputs} inputs and {network.num_outputs} output network tensors.",
+            )
             _check_capability(config, parsed)
             activations, layers = [], list[str]()
             with building.phase("Building engine from subgraph", len(profiles)) as graph:
                 for ends in profiles:
-                    bytes_, lines = self._compile(parsed, network, config, ends[2])
-                    activations.append(bytes_)
+                    needed, lines = self._compile(parsed, config, _by_graph(parsed, ends[2]))
+                    activations.append(needed)
                     layers += lines
                     graph.step()
             building.step()
@@ -160,29 +181,29 @@ class Builder(Native):
             self._log(Severity.INFO, f"Total Weights Memory: {weights} bytes")
             if config.get_flag(BuilderFlag.VERSION_COMPATIBLE):
                 library = "libnvinfer_lean.so.1"
-                raise _usage(
-                    f"Unable to load library: {library}: {library}: cannot open shared object file: No such file or"
-                    " directory",
-                    6,
-                )
+                missing = f"{library}: cannot open shared object file: No such file or directory"
+                raise _usage(f"Unable to load library: {library}: {missing}", 6)
             building.step()
-            self._list_layers(config, layers)
+            detailed = config.profiling_verbosity == ENUMS["ProfilingVerbosity"].DETAILED
+            if not detailed:
+                layers = [_whole(parsed)] * len(profiles)
+            title = "Layers:" if detailed else "Engine Layer Information:"
+            self._log(Severity.VERBOSE, "\n".join((title, *layers)))
             took = time.perf_counter() - started
             self._log(Severity.INFO, f"Engine generation completed in {took:.6g} seconds.")
-            from ..native import VERSION
-
             plan = Plan(
-                version=VERSION,
+                version=_version(),
                 flavor="tensorrt_rtx",
                 builder="python",
                 name=network.name,
                 tensors=tensors,
-                profiles=tuple(_plan_profile(network, profile._shapes) for profile in config._profiles) or ({},),
-                shape_values=({},) * max(len(config._profiles), 1),
+                profiles=tuple(_dynamic(network, profile) for profile in config._profiles) or ({},),
+                shape_values=tuple(_values(network, profile) for profile in config._profiles) or ({},),
                 settings=settings(config),
                 activation_bytes=tuple(activations),
                 weight_bytes=weights,
                 layers=len(layers),
+                layer_info=tuple(layers),
                 nvidia=b"",
                 onnx=parsed.onnx,
             ).serialize()
@@ -190,66 +211,14 @@ class Builder(Native):
             building.step()
         return plan
 
-    # --- what is refused ---
-
-    def _warn_of_unused(self, network: INetworkDefinition) -> None:
-        used = {id(t) for layer in network._layers for t in layer._inputs}
-        for tensor in network._inputs:
-            if id(tensor) not in used and network._outputs:
-                self._log(Severity.WARNING, f"Unused Input: {tensor.name}")
-
-    def _own(self, network: INetworkDefinition) -> Parsed:
-        """What was parsed, where the network still is that."""
-        parsed = network._parsed
-        if parsed is None:
-            raise _NoPlan(
-                "[simulator] this network did not come from an ONNX model, and the simulated runtime runs ONNX models"
-                " only. Expected: a network filled by OnnxParser. Write the model as ONNX, or run on a GPU."
-            )
-        edit = None
-        if len(network._outputs) != len(parsed.outputs):
-            verb = "added" if len(network._outputs) > len(parsed.outputs) else "removed"
-            edit = f"outputs: one was {verb} (parsed {len(parsed.outputs)}, now {len(network._outputs)})"
-        for tensor, (then, _) in zip(network._outputs, parsed.outputs, strict=False):
-            if edit is None and tensor is not then:
-                edit = f"output {tensor.name!r}: another tensor"
-        for tensor, _, shape in parsed.inputs:
-            if edit is None and tuple(tensor.shape) != shape:
-                edit = f"input {tensor.name!r}: was {shape}, now {tuple(tensor.shape)}"
-        if edit is not None:
-            raise _NoPlan(
-                f"[simulator] this network was edited after parsing ({edit}), and the simulated runtime would run the"
-                " ONNX model without the edit. Make the change in the ONNX model, or run on a GPU."
-            )
-        return parsed
-
-    def _tensors(self, network: INetworkDefinition, parsed: Parsed) -> tuple[TensorSpec, ...]:
-        specs = []
-        pairs = [("INPUT", t, name) for t, name, _ in parsed.inputs] + [("OUTPUT", t, n) for t, n in parsed.outputs]
-        for mode, tensor, onnx_name in pairs:
-            dtype = tensor.dtype.name
-            if onnx_name in parsed.doubles:
-                raise _NoPlan(
-                    f"[simulator] tensor {tensor.name!r} is DOUBLE in the ONNX model and {dtype} in TensorRT, which has"
-                    " no FP64. Expected FLOAT in the model: export it in FP32."
-                )
-            if dtype not in DTYPES:
-                raise _NoPlan(
-                    f"[simulator] tensor {tensor.name!r} is {dtype}, which the simulated runtime cannot run; it has"
-                    f" {', '.join(DTYPES)}"
-                )
-            specs.append(TensorSpec(tensor.name, onnx_name, mode, dtype, tuple(tensor.shape)))
-        return tuple(specs)
-
     def _check_shapes(
-        self, network: INetworkDefinition, parsed: Parsed, i: int, ends: list[Shapes], phase: _Phase
+        self, network: INetworkDefinition, parsed: Parsed, i: int, ends: list[_Inputs], phase: _Phase
     ) -> None:
         """The graph's shapes at opt must fit; at max and min, TensorRT only warns."""
-        walk = _walk(parsed)
         names: dict[str, int] = {}
         for tensor in network._inputs:
             for axis, name in sorted(tensor._dimension_names.items()):
-                size = ends[1][tensor.name][axis]
+                size = ends[1].shapes[tensor.name][axis]
                 if names.setdefault(name, size) != size:
                     raise _internal(
                         f"Profile kOPT values are not self-consistent. Dimensions with name {name} must be equal."
@@ -258,7 +227,8 @@ class Builder(Native):
                     )
         with phase.phase("Computing profile costs", 3) as costs:
             for end in (1, 2, 0):
-                _, violations = walk.run(_onnx_shapes(network, parsed, ends[end]))
+                inputs = _by_graph(parsed, ends[end])
+                _, violations = parsed.walk.run(inputs.shapes, inputs.values)
                 for found in violations[:1]:
                     if end == 1:
                         raise _internal(f"kOPT values for profile {i} violate shape constraints: {found.text}")
@@ -270,43 +240,19 @@ class Builder(Native):
                         )
                 costs.step()
 
-    def _compile(
-        self, parsed: Parsed, network: INetworkDefinition, config: IBuilderConfig, shapes: Shapes
-    ) -> tuple[int, list[str]]:
-        """Bytes of activations at the profile's maximum, and a line a kernel."""
-        workspace = config._pools["WORKSPACE"]
-        facts, _ = _walk(parsed).run(_onnx_shapes(network, parsed, shapes))
-        nodes = parsed.light.graph.node
-        made = _kernels(parsed, facts)
-        for kernel in made:
-            single = [nodes[i] for i in kernel.nodes if nodes[i].op_type in ("MatMul", "Gemm")]
-            wide = [n for n in single if facts.get(n.input[0], Fact(0, None)).kind == 1]
-            if wide and ComputeCapability.SM75 in config._capabilities:
-                raise _myelin(
-                    "[pass.cpp: check_turing_op_compatibility] Cannot compile operation"
-                    f" '{label(wide[0])}' for Turing (SM75): FP32 GEMM is not supported."
-                )
-            if any(nodes[i].op_type == "Attention" for i in kernel.nodes):
-                raise _myelin("Attention operation was not supported by a dedicated kernel")
-        refit = ("REFIT", "REFIT_IDENTICAL", "STRIP_PLAN")
-        if any(config.get_flag(getattr(BuilderFlag, name)) for name in refit):
-            raise _myelin("MyelinCheckException: graph_jit.cpp: CHECK(status == CUDA_SUCCESS) failed.")
-        if any(kernel.product for kernel in made) and workspace < memory.SCRATCH:
-            raise _myelin(
-                "Tactic Selection: no tactics to implement the operation within workspace limit. Consider increase the"
-                " allowed workspace size if applicable."
-            )
-        inputs, outputs = {n for _, n, _ in parsed.inputs}, {n for _, n in parsed.outputs}
-        needed = memory.activation_bytes(made, facts, inputs, outputs)
-        if needed > workspace:
+    def _compile(self, parsed: Parsed, config: IBuilderConfig, inputs: _Inputs) -> tuple[int, list[str]]:
+        """Bytes of activations at a profile's maximum, and a line a kernel."""
+        facts, _ = parsed.walk.run(inputs.shapes, inputs.values)
+        graph = parsed.light.graph
+        outputs = [name for _, name in parsed.outputs]
+        made = memory.kernels(graph.node, facts, outputs, _constants(parsed))
+        _check_kernels(made, graph.node, facts, config)
+        needed = memory.activation_bytes(made, facts, {name for _, name, _ in parsed.inputs} | set(outputs))
+        if needed > config._pools["WORKSPACE"]:
             raise _NoPlan(f"Error Code 2: OutOfMemory (Requested size was {needed} bytes.)")
         self._log(Severity.INFO, f"Max Scratch Memory: {needed} bytes")
         self._log(Severity.INFO, f"Total Activation Memory: {needed} bytes")
         return needed, [_line(parsed, kernel) for kernel in made]
-
-    def _list_layers(self, config: IBuilderConfig, layers: list[str]) -> None:
-        if config.profiling_verbosity == ENUMS["ProfilingVerbosity"].DETAILED:
-            self._log(Severity.VERBOSE, "Layers:\n" + "\n".join(layers))
 
 
 class _Phase:
@@ -347,11 +293,13 @@ def _validate(network: INetworkDefinition, config: IBuilderConfig) -> None:
     """What can be said of network and profiles without the graph."""
     if not network._outputs:
         raise _usage("Network must have at least one output.")
-    if any(-1 in t._shape for t in network._inputs) and not config._profiles:
+    if any(-1 in t._shape or t.is_shape_tensor for t in network._inputs) and not config._profiles:
         raise _usage("Network has dynamic or shape inputs, but no optimization profile has been defined.")
     for i, profile in enumerate(config._profiles):
         for tensor in network._inputs:
             _validate_input(tensor, i, profile._shapes.get(tensor.name))
+            if tensor.is_shape_tensor and tensor.name not in profile._values:
+                raise _usage(f"Optimization profile {i} is missing values for shape input tensor {tensor.name}.")
 
 
 def _validate_input(tensor: ITensor, i: int, given: Any) -> None:
@@ -407,35 +355,125 @@ def _check_capability(config: IBuilderConfig, parsed: Parsed) -> None:
         )
 
 
-# --- shapes, kernels, weights -----------------------------------------------------------------------------------------
+def _check_kernels(
+    made: list[memory.Kernel], nodes: Sequence[Any], facts: Mapping[str, Fact], config: IBuilderConfig
+) -> None:
+    """What no kernel can be found for."""
+    products = [nodes[i] for kernel in made for i in kernel.nodes if nodes[i].op_type in memory.PRODUCTS]
+    for node in products:
+        if node.op_type == "Attention":
+            raise _myelin(
+                "MyelinCheckException: CHECK(composite_op->is_decomposable()) failed. Attention operation was not"
+                " supported by a dedicated kernel."
+            )
+        single = facts.get(node.input[0], _UNKNOWN).kind == TensorProto.FLOAT
+        if single and ComputeCapability.SM75 in config._capabilities:
+            raise _myelin(
+                f"check_turing_op_compatibility: Cannot compile operation '{label(node)}' for Turing (SM75): FP32 GEMM"
+                " is not supported."
+            )
+    if any(config.get_flag(getattr(BuilderFlag, name)) for name in ("REFIT", "REFIT_IDENTICAL", "STRIP_PLAN")):
+        raise _myelin("MyelinCheckException: graph_jit.cpp: CHECK(status == CUDA_SUCCESS) failed.")
+    if products and config._pools["WORKSPACE"] < memory.SCRATCH:
+        raise _myelin(
+            "Tactic Selection: no tactics to implement the operation within workspace limit. Consider increase the"
+            " allowed workspace size if applicable."
+        )
 
 
-def _shapes(network: INetworkDefinition, profile: IOptimizationProfile) -> list[Shapes]:
-    """Shapes of all inputs at the profile's min, opt and max, by the tensor's name."""
+# --- what was parsed, and what is built of it -------------------------------------------------------------------------
+
+
+def _own(network: INetworkDefinition) -> Parsed:
+    """What was parsed, where the network still is that."""
+    parsed = network._parsed
+    if parsed is None:
+        raise _NoPlan(
+            "[simulator] this network did not come from an ONNX model, and the simulated runtime runs ONNX models only."
+            " Expected: a network filled by OnnxParser. Write the model as ONNX, or run on a GPU."
+        )
+    edit = None
+    if len(network._outputs) != len(parsed.outputs):
+        verb = "added" if len(network._outputs) > len(parsed.outputs) else "removed"
+        edit = f"outputs: one was {verb} (parsed {len(parsed.outputs)}, now {len(network._outputs)})"
+    for tensor, (then, _) in zip(network._outputs, parsed.outputs, strict=False):
+        if edit is None and tensor is not then:
+            edit = f"output {tensor.name!r}: another tensor"
+    for tensor, _, shape in parsed.inputs:
+        if edit is None and tensor._shape != shape:
+            edit = f"input {tensor.name!r}: was {shape}, now {tensor._shape}"
+    if edit is not None:
+        raise _NoPlan(
+            f"[simulator] this network was edited after parsing ({edit}), and the simulated runtime would run the ONNX"
+            " model without the edit. Make the change in the ONNX model, or run on a GPU."
+        )
+    return parsed  # type: ignore[no-any-return]
+
+
+def _tensors(parsed: Parsed) -> tuple[TensorSpec, ...]:
+    specs = []
+    pairs = [("INPUT", t, name) for t, name, _ in parsed.inputs] + [("OUTPUT", t, n) for t, n in parsed.outputs]
+    for mode, tensor, onnx_name in pairs:
+        dtype = tensor.dtype.name
+        if parsed.double(onnx_name):
+            raise _NoPlan(
+                f"[simulator] tensor {tensor.name!r} is DOUBLE in the ONNX model and {dtype} in TensorRT, which has no"
+                " FP64. Expected FLOAT in the model: export it in FP32."
+            )
+        if dtype not in DTYPES:
+            raise _NoPlan(
+                f"[simulator] tensor {tensor.name!r} is {dtype}, which the simulated runtime cannot run; it has"
+                f" {', '.join(DTYPES)}"
+            )
+        specs.append(TensorSpec(tensor.name, onnx_name, mode, dtype, tensor._shape, tensor.is_shape_tensor))
+    return tuple(specs)
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Shapes of inputs at one end of a profile, and values of those that are shapes."""
+
+    shapes: dict[str, tuple[int, ...]]
+    values: dict[str, tuple[int, ...]]
+
+
+def _ends(network: INetworkDefinition, profile: IOptimizationProfile) -> list[_Inputs]:
+    """The inputs at the profile's min, opt and max, by the names of the network's tensors."""
     return [
-        {t.name: profile._shapes[t.name][end] if t.name in profile._shapes else t._shape for t in network._inputs}
-        for end in range(3)
+        _Inputs(
+            {t.name: profile._shapes[t.name][i] if t.name in profile._shapes else t._shape for t in network._inputs},
+            {name: three[i] for name, three in _values(network, profile).items()},
+        )
+        for i in range(3)
     ]
 
 
-def _static(network: INetworkDefinition) -> list[Shapes]:
-    return [{t.name: t._shape for t in network._inputs}] * 3
+def _static(network: INetworkDefinition) -> _Inputs:
+    return _Inputs({t.name: t._shape for t in network._inputs}, {})
 
 
-def _onnx_shapes(network: INetworkDefinition, parsed: Parsed, shapes: Shapes) -> Shapes:
+def _by_graph(parsed: Parsed, inputs: _Inputs) -> _Inputs:
     """The same by the graph's names. Dimensions of one name have one size: that of the first input that has it."""
     named: dict[str, int] = {}
-    result = {}
+    shapes, values = {}, {}
     for tensor, onnx_name, _ in parsed.inputs:
-        dims = list(shapes[tensor.name])
+        dims = list(inputs.shapes[tensor.name])
         for axis, name in tensor._dimension_names.items():
             dims[axis] = named.setdefault(name, dims[axis])
-        result[onnx_name] = tuple(dims)
-    return result
+        shapes[onnx_name] = tuple(dims)
+        if tensor.name in inputs.values:
+            values[onnx_name] = inputs.values[tensor.name]
+    return _Inputs(shapes, values)
 
 
-def _walk(parsed: Parsed) -> Walk:
-    return Walk(parsed.light, parsed.facts)
+def _dynamic(network: INetworkDefinition, profile: IOptimizationProfile) -> dict[str, Triple]:
+    return {t.name: profile._shapes[t.name] for t in network._inputs if -1 in t._shape}
+
+
+def _values(network: INetworkDefinition, profile: IOptimizationProfile) -> dict[str, Triple]:
+    return {
+        t.name: profile._values[t.name] for t in network._inputs if t.is_shape_tensor and t.name in profile._values
+    }
 
 
 def _constants(parsed: Parsed) -> set[str]:
@@ -444,22 +482,10 @@ def _constants(parsed: Parsed) -> set[str]:
     return {t.name for t in graph.initializer} | {i.name for i in graph.input if i.name not in inputs}
 
 
-def _kernels(parsed: Parsed, facts: dict[str, Fact]) -> list[memory.Kernel]:
-    outputs = [name for _, name in parsed.outputs]
-    return memory.kernels(parsed.light.graph.node, facts, outputs, _constants(parsed))
-
-
 def _weight_bytes(parsed: Parsed) -> int:
     """Bytes of the weights that nodes use, once each."""
     used = {name for node in parsed.light.graph.node for name in node.input}
-    total = 0
-    for name in sorted(used & _constants(parsed)):
-        total += memory.size(parsed.facts[name])
-    return total
-
-
-def _plan_profile(network: INetworkDefinition, shapes: Any) -> dict[str, Any]:
-    return {t.name: shapes[t.name] for t in network._inputs if -1 in t._shape}
+    return sum(memory.size(parsed.facts[name]) for name in used & _constants(parsed))
 
 
 def _line(parsed: Parsed, kernel: memory.Kernel) -> str:
@@ -470,3 +496,20 @@ def _line(parsed: Parsed, kernel: memory.Kernel) -> str:
     notes = "".join(f"[ONNX Layer: {label(node)}]" for node in nodes)
     reads, writes = ", ".join(sorted(kernel.reads)), ", ".join(sorted(kernel.writes))
     return f"Name: {name}, LayerType: {kind}, Inputs: [{reads}], Outputs: [{writes}], Metadata: {notes}"
+
+
+def _whole(parsed: Parsed) -> str:
+    """All kernels as one node, as the log lists them without detail."""
+    nodes = parsed.light.graph.node
+    sides = [
+        ", ".join(f"{t.name} ({SPOKEN[t.dtype.name]}[{','.join(map(str, t._shape))}])" for t in tensors)
+        for tensors in ([t for t, _, _ in parsed.inputs], [t for t, _ in parsed.outputs])
+    ]
+    name = f"{{ForeignNode[{label(nodes[0])}...{label(nodes[-1])}]}}" if nodes else "{ForeignNode[]}"
+    return f"Layer(Myelin): {name}, Tactic: 0x0000000000000000, {sides[0]} -> {sides[1]}"
+
+
+def _version() -> str:
+    from ..native import VERSION  # it imports this package
+
+    return VERSION

@@ -15,7 +15,6 @@ MemoryPoolType = ENUMS["MemoryPoolType"]
 PreviewFeature = ENUMS["PreviewFeature"]
 ComputeCapability = ENUMS["ComputeCapability"]
 
-_DLA = "nothing: there is no DLA here"
 # TensorRT-RTX's own; WORKSPACE and TACTIC_DRAM are a size that no GPU has, and mean all of its memory
 _POOLS = {
     "WORKSPACE": 64 << 30,
@@ -133,10 +132,6 @@ _KINDS = {
 
 class IBuilderConfig(Native):
     """What `Builder.create_builder_config` makes."""
-
-    _lacks = dict.fromkeys(
-        ("can_run_on_DLA", "get_device_type", "set_device_type", "is_device_type_set", "reset_device_type"), _DLA
-    )
 
     profiling_verbosity = _enumeration("profiling_verbosity", "LAYER_NAMES_ONLY")
     engine_capability = _enumeration("engine_capability", "STANDARD")

@@ -118,8 +118,8 @@ def _joined(
     return where[max(alone, key=lambda name: facts[name].elements if name in facts else 0)]
 
 
-def activation_bytes(made: Sequence[Kernel], facts: Mapping[str, Fact], inputs: set[str], outputs: set[str]) -> int:
-    """Bytes that one execution context needs for these shapes."""
+def activation_bytes(made: Sequence[Kernel], facts: Mapping[str, Fact], given: set[str]) -> int:
+    """Bytes that one execution context needs for these shapes, beside the inputs and outputs that are `given`."""
     first: dict[str, int] = {}
     last: dict[str, int] = {}
     for time, kernel in enumerate(made):
@@ -127,8 +127,7 @@ def activation_bytes(made: Sequence[Kernel], facts: Mapping[str, Fact], inputs: 
             first.setdefault(name, time)
         for name in kernel.reads:
             last[name] = time
-    # the caller gives memory for the network's inputs and outputs
-    sizes = {n: _aligned(size(facts[n])) for n in first if n in last and n in facts and n not in inputs and n not in outputs}
+    sizes = {n: _aligned(size(facts[n])) for n in first if n in last and n in facts and n not in given}
     steps = [0] * (len(made) + 1)
     for name, nbytes in sizes.items():
         for time in range(first[name], last[name] + 1):

@@ -79,16 +79,13 @@ class ITensor(Native):
     @name.setter
     def name(self, value: str) -> None:
         network = self._of()
-        if network is not None and value != self._name and value in network._tensors:
+        if network is not None and value != self._name and value in network._names():
             network._error(
                 "ITensor::setName",
                 3,
                 f"Failed attempt to rename a tensor from {self._name} to {value} as the new name is already in use.",
             )
             return
-        if network is not None:
-            network._tensors.pop(self._name, None)
-            network._tensors[value] = self
         self._name = value
 
     @property
@@ -137,11 +134,6 @@ class ITensor(Native):
 class ILayer(Native):
     """A layer of a network: a node of the ONNX model, or one of its weights."""
 
-    _lacks = {
-        "set_input": "a changed ONNX model, parsed again",
-        "num_ranks": "nothing: a network runs on one device here",
-    }
-
     def __init__(self, network: INetworkDefinition, kind: Any, name: str, inputs: list[Any], outputs: list[Any]) -> None:
         self._network = weakref.ref(network)
         self._type, self._name, self._inputs, self._outputs = kind, name, inputs, outputs
@@ -171,29 +163,12 @@ class ILayer(Native):
 class INetworkDefinition(Native):
     """What `Builder.create_network` makes and `OnnxParser` fills."""
 
-    _lacks = {
-        "remove_tensor": "a changed ONNX model, parsed again",
-        "mark_output_for_shapes": "nothing: shape tensors cannot be outputs here",
-        "unmark_output_for_shapes": "nothing: shape tensors cannot be outputs here",
-        "set_weights_name": "the initializer's name in the ONNX model",
-        **dict.fromkeys(
-            ("mark_debug", "unmark_debug", "is_debug_tensor", "mark_unfused_tensors_as_debug_tensors",
-             "unmark_unfused_tensors_as_debug_tensors"),
-            "a further output in the ONNX model",
-        ),
-        **dict.fromkeys(
-            ("mark_weights_refittable", "unmark_weights_refittable", "are_weights_marked_refittable"),
-            "a new build: plans cannot be refitted without a GPU",
-        ),
-    }  # fmt: skip
-
     def __init__(self, builder: Any, name: str, flags: int) -> None:
         self._builder, self._flags = builder, flags
         self._name = name
         self._inputs: list[ITensor] = []
         self._outputs: list[ITensor] = []
         self._layers: list[ILayer] = []
-        self._tensors: dict[str, ITensor] = {}
         self._parsed: Any = None  # what the parser made: `parser.Parsed`
         self._recorder: Any = None
 
@@ -204,6 +179,9 @@ class INetworkDefinition(Native):
     num_outputs = property(lambda self: len(self._outputs))
     num_layers = property(lambda self: len(self._layers))
     error_recorder = property(lambda self: self._recorder, lambda self, value: setattr(self, "_recorder", value))
+
+    def _names(self) -> set[str]:
+        return {t.name for t in self._inputs} | {t.name for layer in self._layers for t in layer._outputs}
 
     def _error(self, where: str, code: int, text: str) -> None:
         self._builder._log(Severity.ERROR, f"{where}: Error Code {code}: API Usage Error ({text})")
@@ -225,7 +203,7 @@ class INetworkDefinition(Native):
     def get_input(self, index: int) -> ITensor | None:
         if 0 <= operator.index(index) < len(self._inputs):
             return self._inputs[index]
-        what = "network input index"
+        what = "network output index"  # TensorRT says so
         self._out_of_range("INetworkDefinition::getInput", index, what, "INetworkDefinition::getNbInputs", self._inputs)
         return None
 
@@ -251,9 +229,9 @@ class INetworkDefinition(Native):
     def __len__(self) -> int:
         return len(self._layers)
 
-    def __getitem__(self, index: int) -> ILayer:
+    def __getitem__(self, arg0: int) -> ILayer:
         try:
-            return self._layers[operator.index(index)]
+            return self._layers[operator.index(arg0)]
         except IndexError:
             raise IndexError("Out of bounds") from None
 
@@ -294,16 +272,10 @@ class INetworkDefinition(Native):
 class IPluginRegistry(Native):
     """The registry of plugins. It is empty: plugins are CUDA code."""
 
-    _lacks = dict.fromkeys(
-        ("acquire_plugin_resource", "release_plugin_resource", "register_creator", "deregister_creator", "load_library",
-         "deregister_library"),
-        "operators that TensorRT has: plugins are CUDA code, which needs a GPU",
-    )  # fmt: skip
-
     all_creators = property(lambda self: [])
     all_creators_recursive = property(lambda self: [])
     parent_search_enabled = property(lambda self: True)
-    error_recorder = property(lambda self: None)
+    error_recorder = property(lambda self: None, lambda self, value: None)
 
     def get_creator(self, type: str, version: str, plugin_namespace: str = "") -> None:
         return None
@@ -311,8 +283,6 @@ class IPluginRegistry(Native):
 
 class ITimingCache(Native):
     """A timing cache. TensorRT-RTX times nothing at build time, so it keeps nothing."""
-
-    _lacks = dict.fromkeys(("query", "queryKeys", "update"), "nothing: no tactic is timed at build time here")
 
     def combine(self, input_cache: ITimingCache, ignore_mismatch: bool) -> bool:
         return True

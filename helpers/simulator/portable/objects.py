@@ -1,35 +1,17 @@
-"""The base of TensorRT's objects: no attribute that the real class lacks can be set, and what this one lacks is named."""
+"""The base of the builder's objects: no attribute that the real class lacks can be set."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-_ADD = "a model written as ONNX and read by OnnxParser: this builder takes no layers one by one"
-_DLA = "nothing: there is no DLA here"
+from typing import Any
 
 
 class Native:
-    """Base of the builder's objects."""
-
-    # what real TensorRT has and this package does not -> what to use instead
-    _lacks: ClassVar[dict[str, str]] = {}
+    """Base of the builder's objects. `with` does nothing, as in TensorRT (every older tutorial writes it)."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name.startswith("_") or hasattr(type(self), name):
-            object.__setattr__(self, name, value)
-        else:
-            self.__getattr__(name)  # raises
-
-    def __getattr__(self, name: str) -> Any:
-        cls = type(self).__name__
-        instead = self._lacks.get(name)
-        if instead is None and name.startswith("add_") and cls == "INetworkDefinition":
-            instead = _ADD
-        if instead is not None:
-            raise AttributeError(
-                f"{cls}.{name} exists in TensorRT; the pure-Python builder does not offer it. Use {instead}."
-            )
-        raise AttributeError(f"{cls!r} object has no attribute {name!r}")
+        if name[0] != "_" and not any(name in cls.__dict__ for cls in type(self).__mro__):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        object.__setattr__(self, name, value)
 
     def __enter__(self) -> Any:
         return self

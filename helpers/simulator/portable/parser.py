@@ -17,7 +17,7 @@ from .enums import ENUMS, Severity
 from .model import SPOKEN, TYPES, Fault, Refused
 from .network import ILayer, INetworkDefinition, ITensor, LayerType, layer_type
 from .objects import Native
-from .shapes import ELEMENTWISE, Fact, check, dims_of, label, skeleton, symbolic
+from .shapes import ELEMENTWISE, Fact, Walk, dims_of, label, shape_inputs, skeleton, symbolic
 from .types import ILogger, incompatible
 
 DataType = ENUMS["DataType"]
@@ -46,18 +46,25 @@ class Parsed:
 
     Attributes:
         onnx: the model, weights inside.
-        light: the model without its large weights, nodes in order (`shapes.skeleton`).
+        light: the model without its large weights, its nodes in order (`shapes.skeleton`).
         facts: symbolic shapes of all its tensors.
-        inputs, outputs: the network's tensors as they were then, with shape.
-        weight_bytes: bytes of all weights that a node uses, in TensorRT's types.
+        walk: concrete shapes of them.
+        inputs: the network's inputs, each with its name in the graph and its shape.
+        outputs: the network's outputs, each with its name in the graph.
     """
 
     onnx: bytes
     light: onnx.ModelProto
     facts: dict[str, Fact]
+    walk: Walk
     inputs: tuple[tuple[ITensor, str, tuple[int, ...]], ...]
     outputs: tuple[tuple[ITensor, str], ...]
-    doubles: frozenset[str]
+
+    def double(self, name: str) -> bool:
+        """Whether an input or output of the graph is FP64, which TensorRT does not have."""
+        graph = self.light.graph
+        declared = {info.name: info.type.tensor_type.elem_type for info in graph.input}
+        return TensorProto.DOUBLE in (declared.get(name), self.facts.get(name, _NOTHING).kind)
 
 
 class ParserError(Native):
@@ -100,8 +107,6 @@ class ParserError(Native):
 class OnnxParser(Native):
     """Fills a network from an ONNX model."""
 
-    _lacks = {"is_subgraph_supported": "supports_model_v2(model)"}
-
     def __init__(self, network: INetworkDefinition, logger: ILogger) -> None:
         if not isinstance(network, INetworkDefinition) or not isinstance(logger, ILogger):
             raise incompatible(
@@ -114,7 +119,7 @@ class OnnxParser(Native):
         self._logger = logger
         self._errors: list[ParserError] = []
         self._flags = 1 << int(Flag.NATIVE_INSTANCENORM)
-        self._proto: tuple[onnx.ModelProto, str] | None = None
+        self._proto: tuple[bytes, str | None] | None = None
         self._given: dict[str, bytes] = {}
 
     def _log(self, severity: Any, text: str) -> None:
@@ -185,14 +190,15 @@ class OnnxParser(Native):
     def parse(self, model: Any, path: str | None = None) -> bool:
         """Fill the network from the bytes of a model. False, and errors, where it cannot be."""
         data = _bytes(model, "parse(self, model: Buffer, path: str = None) -> bool")
-        return self._guarded(lambda: self._read(models.deserialize(data), data, path))
+        return self._guarded(lambda: self._read(data, path))
 
     def supports_model_v2(self, model: Any, path: str | None = None) -> bool:
         """Whether the model can be parsed. As NVIDIA's parser, it fills the network too."""
         data = _bytes(model, "supports_model_v2(self, model: Buffer, path: str = None) -> bool")
-        return self._guarded(lambda: self._read(models.deserialize(data), data, path))
+        return self._guarded(lambda: self._read(data, path))
 
     def parse_from_file(self, model: str) -> bool:
+        """As `parse`, for a file; weights in side files are looked for beside it."""
         if not isinstance(model, str | bytes):
             raise incompatible("parse_from_file(self, model: str) -> bool", model)
         path = model if isinstance(model, str) else model.decode()
@@ -205,8 +211,7 @@ class OnnxParser(Native):
             text = f"In node -1 with name:  and operator:  (parseFromFile): INVALID_VALUE: {missing}"
             self._log(Severity.ERROR, text)
             return False
-        data = Path(path).read_bytes()
-        return self._guarded(lambda: self._read(models.deserialize(data), data, path))
+        return self._guarded(lambda: self._read(Path(path).read_bytes(), path))
 
     def load_model_proto(self, model: Any, path: str | None = None) -> bool:
         """Read a model without filling the network; initializers may be given next, then `parse_model_proto`."""
@@ -216,13 +221,14 @@ class OnnxParser(Native):
             if self._proto is not None:
                 failed = "Assertion failed: model->ByteSizeLong() == 0: A model was previously parsed!"
                 raise Refused(Fault("MODEL_DESERIALIZE_FAILED", failed, "deserializeOnnxModel"))
-            self._proto = (models.deserialize(data), path or "")
+            models.deserialize(data)
+            self._proto = (data, path)
 
         return self._guarded(load)
 
     def load_initializer(self, name: str, data: int, size: int) -> bool:
         """Take the `size` bytes at the address `data` for the initializer `name` of the model that was loaded."""
-        loaded = self._proto[0].graph.initializer if self._proto is not None else ()
+        loaded = models.deserialize(self._proto[0]).graph.initializer if self._proto is not None else ()
         if all(tensor.name != name for tensor in loaded):
             self._log(Severity.ERROR, f"Cannot find initializer name: {name} in model!")
             return False
@@ -230,10 +236,9 @@ class OnnxParser(Native):
         return True
 
     def parse_model_proto(self) -> bool:
-        if self._proto is None:
-            return self._guarded(lambda: self._read(onnx.ModelProto(), b"", None))
-        model, path = self._proto
-        return self._guarded(lambda: self._read(model, model.SerializeToString(), path or None))
+        """Fill the network from the model that was loaded; without one, from nothing."""
+        data, path = self._proto or (b"", None)
+        return self._guarded(lambda: self._read(data, path))
 
     def _guarded(self, work: Any) -> bool:
         try:
@@ -263,59 +268,52 @@ class OnnxParser(Native):
 
     # --- the model itself ---
 
-    def _read(self, model: onnx.ModelProto, data: bytes, path: str | None) -> None:
+    def _read(self, data: bytes, path: str | None) -> None:
         network: Any = self._network()
         if network is None or network._inputs or network._layers:
             self._log(Severity.ERROR, "Parse was called with a non-empty network definition")
             raise _Failed
+        model = models.deserialize(data)
+        self._proto = self._proto or (data, path)
         for line in _heading(model):
             self._log(Severity.INFO, line)
         if not model.graph.ByteSize():
             return
-        version = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
+        version = _opset(model)
         if model.opset_import and version < 7:
             self._log(
                 Severity.WARNING,
                 "TensorRT supports ONNX graphs generated with at least opset 7. Models using older opsets are not"
                 " guaranteed to work.",
             )
+        made = self._inputs(network, model.graph)
         folder = str(Path(path).parent) if path else ""
         whole = model.SerializeToString() if models.take_in_weights(model, folder, self._given) else data
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
         order = _sorted(model.graph)
-        nodes = [model.graph.node[i] for i in order]
+        nodes = [onnx.NodeProto.FromString(model.graph.node[i].SerializeToString()) for i in order]
         self._refuse_unknown(order, nodes)
         del model.graph.node[:]
         model.graph.node.extend(nodes)
         if version < 7 and any(node.op_type in ELEMENTWISE for node in nodes):
-            raise Refused(
-                Fault(
-                    "UNSUPPORTED_NODE",
-                    "Assertion failed: ctx->getOpsetVersion() >= 7: Pre-opset 7 broadcasting is unsupported in this"
-                    " version of the ONNX parser",
-                    "broadcastTensor",
-                )
-            )
-        self._inputs(network, model.graph)
+            text = "Pre-opset 7 broadcasting is unsupported in this version of the ONNX parser"
+            text = f"Assertion failed: ctx->getOpsetVersion() >= 7: {text}"
+            raise Refused(Fault("UNSUPPORTED_NODE", text, "broadcastTensor"))
         light = skeleton(model)
         facts = symbolic(light)
-        weights = {t.name: Fact(t.data_type, tuple(t.dims)) for t in model.graph.initializer}
+        for tensor in model.graph.initializer:
+            facts[tensor.name] = Fact(tensor.data_type, tuple(tensor.dims))
+        weights = {tensor.name for tensor in model.graph.initializer}
+        walk = Walk(light, facts)
         for place, node in zip(order, nodes, strict=True):
-            self._layer(network, place, node, facts, weights)
-        self._outputs(network, model.graph, facts)
-        network._parsed = Parsed(
-            whole,
-            light,
-            facts,
-            tuple((t, t.name, tuple(t.shape)) for t in network._inputs),
-            tuple((t, t.name) for t in network._outputs),
-            frozenset(
-                info.name
-                for info in (*model.graph.input, *model.graph.output)
-                if TensorProto.DOUBLE in (info.type.tensor_type.elem_type, facts.get(info.name, _NOTHING).kind)
-            ),
-        )
+            self._layer(network, place, node, made, weights, walk)
+        inputs = tuple((t, t.name, tuple(t.shape)) for t in network._inputs)
+        self._outputs(network, model.graph, made)
+        for name in shape_inputs(nodes, {name for _, name, _ in inputs}):
+            made[name]._shape_tensor = True
+        outputs = tuple((made[info.name], info.name) for info in model.graph.output)
+        network._parsed = Parsed(whole, light, facts, walk, inputs, outputs)
 
     def _refuse_unknown(self, order: list[int], nodes: list[Any]) -> None:
         """All operators that the parser has not, in one go."""
@@ -335,79 +333,77 @@ class OnnxParser(Native):
         if unknown:
             raise _Failed
 
-    def _inputs(self, network: INetworkDefinition, graph: Any) -> None:
+    def _inputs(self, network: INetworkDefinition, graph: Any) -> dict[str, ITensor]:
+        """Make the network's inputs; all tensors are kept by their names in the graph."""
+        made: dict[str, ITensor] = {}
         weights = {tensor.name for tensor in graph.initializer}
         for info in graph.input:
             if info.name in weights:
                 continue
-            if info.name in network._tensors:
+            if info.name in made:
                 raise Refused(Fault("INTERNAL_ERROR", f"ONNX graph has duplicate tensor name: {info.name}", "parse"))
-            dtype = TYPES.get(info.type.tensor_type.elem_type)
+            dtype, dims = TYPES.get(info.type.tensor_type.elem_type), dims_of(info) or ()
+            failed = ""
             if dtype is None:
-                raise Refused(
-                    Fault(
-                        "UNSUPPORTED_NODE",
-                        "Assertion failed: convertDtype(onnxDtype.elem_type(), &trtDtype) && \"Failed to convert ONNX"
-                        ' date type to TensorRT data type."',
-                        "importInput",
-                    )
-                )
-            dims = dims_of(info) or ()
-            if len(dims) > 8:
-                raise Refused(
-                    Fault(
-                        "UNSUPPORTED_GRAPH",
-                        "Assertion failed: convertOnnxDims(onnxDtype.shape().dim(), trt_dims, namedDims) && \"Failed to"
-                        ' convert ONNX dimensions to TensorRT dimensions."',
-                        "importInput",
-                    )
-                )
-            tensor = _tensor(network, info.name, dtype, dims)
+                code, failed = "UNSUPPORTED_NODE", "convertDtype(onnxDtype.elem_type(), &trtDtype)"
+                failed += ' && "Failed to convert ONNX date type to TensorRT data type."'
+            elif len(dims) > 8:
+                code, failed = "UNSUPPORTED_GRAPH", "convertOnnxDims(onnxDtype.shape().dim(), trt_dims, namedDims)"
+                failed += ' && "Failed to convert ONNX dimensions to TensorRT dimensions."'
+            if dtype is None or failed:
+                raise Refused(Fault(code, f"Assertion failed: {failed}", "importInput"))
+            tensor = made[info.name] = _tensor(network, info.name, dtype, dims)
             tensor._dimension_names = {i: d for i, d in enumerate(dims) if isinstance(d, str)}
             network._inputs.append(tensor)
             if dtype == "INT64":
                 self._log(Severity.WARNING, f"Make sure input {info.name} has Int64 binding.")
+        return made
 
-    def _outputs(self, network: INetworkDefinition, graph: Any, facts: dict[str, Fact]) -> None:
+    def _outputs(self, network: INetworkDefinition, graph: Any, made: dict[str, ITensor]) -> None:
         for info in graph.output:
-            tensor = network._tensors.get(info.name)
+            tensor = made.get(info.name)
             if tensor is None:
                 raise Refused(Fault("INTERNAL_ERROR", "Trying to access weights or a null tensor!", "parse"))
-            if tensor in network._inputs:  # NVIDIA's parser gives the input another name and copies
-                tensor.name = f"__{info.name}"
-                tensor = _tensor(network, info.name, tensor.dtype.name, tuple(tensor.shape))
+            if tensor.is_network_input:  # NVIDIA's parser gives the input another name, and copies
+                tensor._name = f"__{info.name}"
+                copy = made[info.name] = _tensor(network, info.name, tensor.dtype.name, tuple(tensor.shape))
+                network._layers.append(ILayer(network, LayerType.IDENTITY, info.name, [tensor], [copy]))
+                tensor = copy
             network.mark_output(tensor)
             if tensor.dtype == DataType.INT64:
                 self._log(Severity.WARNING, f"Make sure output {info.name} has Int64 binding.")
 
     def _layer(
-        self, network: INetworkDefinition, place: int, node: Any, facts: dict[str, Fact], weights: dict[str, Fact]
+        self,
+        network: INetworkDefinition,
+        place: int,
+        node: Any,
+        made: dict[str, ITensor],
+        weights: set[str],
+        walk: Walk,
     ) -> None:
         """Check a node and make its layer, with a CONSTANT for every weight that is used for the first time."""
+        facts = walk.static
         for name in node.input:
-            if name and name not in network._tensors:
+            if name and name not in made:
                 if name not in weights:
-                    raise _Blame(
-                        self, place, node, "INVALID_GRAPH", "parseNode",
-                        "Assertion failed: (ctx->tensors().count(inputName)): Node input was not registered.",
-                    )  # fmt: skip
-                fact = weights[name]
-                constant = _tensor(network, name, TYPES.get(fact.kind, "FLOAT"), fact.dims or ())
-                network._layers.append(ILayer(network, LayerType.CONSTANT, name, [], [constant]))
-        inputs = [(facts.get(name) or weights.get(name)) if name else None for name in node.input]
-        self._check_types(place, node, [network._tensors[n].dtype.name if n else "" for n in node.input])
-        found = check(node, inputs, inputs) or _product(node, inputs)
-        if found is not None:
-            text = f"ITensor::getDimensions: Error Code 4: API Usage Error ({found.text})"
+                    text = "Assertion failed: (ctx->tensors().count(inputName)): Node input was not registered."
+                    raise _Blame(self, place, node, "INVALID_GRAPH", "parseNode", text)
+                fact = facts[name]
+                made[name] = _tensor(network, f"{name}_output", TYPES.get(fact.kind, "FLOAT"), fact.dims or ())
+                network._layers.append(ILayer(network, LayerType.CONSTANT, name, [], [made[name]]))
+        self._check_types(place, node, [made[name].dtype.name if name else "" for name in node.input])
+        wrong = walk.refusal(node)
+        if wrong:
+            text = f"ITensor::getDimensions: Error Code 4: {wrong}"
             raise _Blame(self, place, node, "INVALID_NODE", "parseNode", f"Invalid Node - {label(node)}\n{text}", text)
-        outputs = []
         for name in node.output:
             if name:
                 fact = facts.get(name, _NOTHING)
-                outputs.append(_tensor(network, name, TYPES.get(fact.kind, "FLOAT"), fact.dims or ()))
+                made[name] = _tensor(network, name, TYPES.get(fact.kind, "FLOAT"), fact.dims or ())
         kind = LayerType.CONSTANT if node.op_type == "Constant" else layer_type(node.op_type)
-        tensors = [network._tensors[name] if name else None for name in node.input]
-        network._layers.append(ILayer(network, kind, label(node), tensors, outputs))
+        inputs = [made[name] if name else None for name in node.input]
+        network._layers.append(ILayer(network, kind, label(node), inputs, [made[n] for n in node.output if n]))
 
     def _check_types(self, place: int, node: Any, types: list[str]) -> None:
         """One type where the operator has one, and none that it does not take."""
@@ -454,11 +450,16 @@ class OnnxParser(Native):
         elif op == "Concat":
             text = f"IConcatenationLayer `inputs` must all be of the same type. inputs[{i}] is of type {b} but inputs[{j}] is of type {a}."
         elif op == "Where":
+            what = "ISelectLayer with inputs " + " and ".join(node.input)
+            self._log(Severity.WARNING, f"{what}: thenInput input has type {a} but elseInput has type {b}.")
             text = f"ISelectLayer must have `thenInput` and `elseInput` of same types but has {a} and {b}."
         else:
             text = f"{op} must have same input types. But they are of types {a} and {b}."
         text = f"ITensor::getDimensions: Error Code 4: API Usage Error ({name}: {text})"
         raise _Blame(self, place, node, "INVALID_NODE", "parseNode", f"Invalid Node - {name}\n{text}", text)
+
+
+_NOTHING = Fact(0, None)
 
 
 class _Failed(Exception):
@@ -478,9 +479,6 @@ class _Blame(_Failed):
         parser._fail(fault, node.op_type, next(iter(node.output), ""))
 
 
-_NOTHING = Fact(0, None)
-
-
 def _bytes(model: Any, signature: str) -> bytes:
     if isinstance(model, str):
         raise incompatible(signature, model)
@@ -492,7 +490,7 @@ def _bytes(model: Any, signature: str) -> bytes:
 
 def _heading(model: onnx.ModelProto) -> list[str]:
     ir = model.ir_version
-    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
+    opset = _opset(model)
     line = "-" * 64
     return [
         line,
@@ -568,24 +566,9 @@ def _needs(node: Any) -> Iterable[str]:
 
 
 def _tensor(network: INetworkDefinition, name: str, dtype: str, dims: tuple[Any, ...]) -> ITensor:
-    shape = tuple(d if isinstance(d, int) else -1 for d in dims)
-    tensor = network._tensors[name] = ITensor(network, name, getattr(DataType, dtype), shape)
-    return tensor
+    shape = tuple(d if isinstance(d, int) else -1 for d in dims[:8])
+    return ITensor(network, name, getattr(DataType, dtype), shape)
 
 
-def _product(node: Any, inputs: list[Fact | None]) -> Any:
-    """The inner dimensions of a product of matrices, where both are known and differ."""
-    from .shapes import Violation
-
-    if node.op_type != "MatMul" or len(inputs) < 2 or inputs[0] is None or inputs[1] is None:
-        return None
-    a, b = inputs[0].dims, inputs[1].dims
-    if not a or not b:
-        return None
-    inner = b[-2] if len(b) > 1 else b[0]
-    if not isinstance(a[-1], int) or not isinstance(inner, int) or a[-1] == inner:
-        return None
-    return Violation(
-        f"{label(node)}: last dimension of input0 = {a[-1]} and second to last dimension of input1 = {inner} but must"
-        " match."
-    )
+def _opset(model: onnx.ModelProto) -> int:
+    return next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)

@@ -52,10 +52,11 @@ class Fact:
 class Violation:
     """A node whose inputs' shapes do not fit. `condition` is what does not hold, `instruction` TensorRT's name of it.
 
-    `at_ends` tells whether TensorRT also warns of it at a profile's minimum and maximum.
+    `parsing` is what the parser says where the shapes are fixed already; `at_ends` tells whether TensorRT also warns of it at a profile's minimum and maximum.
     """
 
     text: str
+    parsing: str
     instruction: str = ""
     at_ends: bool = True
 
@@ -86,6 +87,9 @@ def skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
         light.opset_import.append(helper.make_opsetid("", newest))
     light.graph.name = graph.name or "graph"
     light.graph.node.extend(graph.node)
+    for node in light.graph.node:  # TensorRT's parser looks at the operator's name alone
+        if node.domain and onnx.defs.has(node.op_type, ""):
+            node.domain = ""
     names = {i.name for i in graph.input}
     light.graph.input.extend(graph.input)
     for tensor in graph.initializer:
@@ -116,23 +120,29 @@ class Walk:
     """Concrete shapes, input shapes by input shapes, of one model."""
 
     def __init__(self, light: onnx.ModelProto, static: Mapping[str, Fact]) -> None:
-        self._light, self._static = light, static
+        self._light, self.static = light, static
         self._opset = {o.domain: o.version for o in light.opset_import}
         self._constants = {
             t.name: Fact(t.data_type, tuple(t.dims), numpy_helper.to_array(t)) for t in light.graph.initializer
         }
         self._evaluators: dict[int, Any] = {}
 
-    def run(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, Fact], list[Violation]]:
-        """Facts of all tensors for these shapes of inputs, and what does not fit."""
+    def run(
+        self, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, tuple[int, ...]]
+    ) -> tuple[dict[str, Fact], list[Violation]]:
+        """Facts of all tensors for these shapes (and values, of those that are shapes) of inputs, and what does not fit."""
         facts = dict(self._constants)
         for info in self._light.graph.input:
             if info.name not in facts:
-                facts[info.name] = Fact(info.type.tensor_type.elem_type, shapes.get(info.name) or dims_of(info))
+                kind, dims = info.type.tensor_type.elem_type, shapes.get(info.name) or dims_of(info)
+                value = None
+                if info.name in values:
+                    value = np.array(values[info.name], helper.tensor_dtype_to_np_dtype(kind)).reshape(dims or ())
+                facts[info.name] = Fact(kind, dims, value)
         violations = []
         for i, node in enumerate(self._light.graph.node):
             inputs = [facts.get(name) if name else None for name in node.input]
-            found = check(node, inputs, [self._static.get(name) for name in node.input])
+            found = check(node, inputs, [self.static.get(name) for name in node.input])
             if found:
                 violations.append(found)
             facts.update(self._outputs(i, node, inputs))
@@ -174,27 +184,48 @@ class Walk:
         }
 
     def _infer(self, node: Any, inputs: list[Fact | None]) -> dict[str, Fact]:
-        unknown = {name: Fact(self._static[name].kind if name in self._static else 0, None) for name in node.output}
+        unknown = {name: Fact(self.static[name].kind if name in self.static else 0, None) for name in node.output}
         try:
-            schema = onnx.defs.get_schema(node.op_type, self._opset[""], "")
-            types = shape_inference.infer_node_outputs(
-                schema,
-                node,
-                {name: _type(fact) for name, fact in zip(node.input, inputs, strict=True) if fact is not None},
-                {
-                    name: numpy_helper.from_array(fact.value, name)
-                    for name, fact in zip(node.input, inputs, strict=True)
-                    if fact is not None and fact.value is not None
-                },
-                opset_imports=list(self._light.opset_import),
-                ir_version=self._light.ir_version,
-            )
+            types = self._schema_says(node, inputs)
         except Exception:  # no schema (another domain), or shapes that do not fit: `check` has said so
             return unknown
         return unknown | {
             name: Fact(kind.tensor_type.elem_type, dims_of(onnx.ValueInfoProto(type=kind)))
             for name, kind in types.items()
         }
+
+    def _schema_says(self, node: Any, inputs: list[Fact | None]) -> Any:
+        """The types of a node's outputs by its schema's inference. Raises onnx's errors."""
+        facts = {name: fact for name, fact in zip(node.input, inputs, strict=True) if fact is not None}
+        return shape_inference.infer_node_outputs(
+            onnx.defs.get_schema(node.op_type, self._opset[""], ""),
+            node,
+            {name: _type(fact) for name, fact in facts.items()},
+            {n: numpy_helper.from_array(f.value, n) for n, f in facts.items() if f.value is not None},
+            opset_imports=list(self._light.opset_import),
+            ir_version=self._light.ir_version,
+        )
+
+    def refusal(self, node: Any) -> str:
+        """What TensorRT's parser would find wrong with a node's shapes as far as they are fixed; "" for nothing."""
+        inputs = [self._constants.get(name) or self.static.get(name) for name in node.input]
+        found = check(node, inputs, inputs)
+        if found is not None:
+            return found.parsing
+        if node.op_type in ("MatMul", "Gemm"):
+            wrong = _product(node, inputs)
+            if wrong:
+                return wrong
+        if any(name and (fact is None or not fact.kind) for name, fact in zip(node.input, inputs, strict=True)):
+            return ""  # made by an operator that inference does not know
+        try:
+            self._schema_says(node, inputs)
+        except (shape_inference.InferenceError, onnx.checker.ValidationError) as error:
+            said = str(error).replace("[ShapeInferenceError] ", "").replace("[TypeInferenceError] ", "")
+            return f"API Usage Error ({label(node)}: {said})"
+        except onnx.defs.SchemaError:  # an operator of another domain
+            pass
+        return ""
 
 
 def _type(fact: Fact) -> onnx.TypeProto:
@@ -238,7 +269,8 @@ def _broadcast(name: str, op: str, present: list[Dims], static: Iterable[Fact | 
         what = "dimensions not compatible for elementwise."
         if op == "Where":
             what = f"ISelect condition and elseInput axis {axis} dimensions are not compatible"
-        return Violation(f"{name}: {what} {condition}", instruction)
+        conformable = "Shape Error (broadcast dimensions must be conformable)"
+        return Violation(f"{name}: {what} {condition}", conformable, instruction)
     return None
 
 
@@ -251,9 +283,13 @@ def _concat(name: str, axis: int, present: list[Dims], static: list[Fact | None]
         other = next((size for size in sizes if size != sizes[0]), None)
         if k != axis % rank and other is not None:
             names = [str(f.dims[k]) for f in static if f is not None and f.dims is not None]
+            index = next(i for i, dims in enumerate(present) if dims[k] == other)
             return Violation(
                 f"{name}: axis {k} dimensions must be equal for concatenation on axis {axis}. Dimensions are"
                 f" {' and '.join(names)}. Condition '==' violated: {sizes[0]} != {other}.",
+                f"Internal Error ({name}: all concat input tensors must have the same dimensions except on the"
+                f" concatenation axis ({axis}), but dimensions mismatched at index {k}. Input 0 shape:"
+                f" {_spoken(present[0])}, Input {index} shape: {_spoken(present[index])})",
                 at_ends=False,
             )
     return None
@@ -275,5 +311,51 @@ def _reshape(node: Any, name: str, inputs: list[Fact | None]) -> Violation | Non
     return Violation(
         f"IShuffleLayer {name}: reshaping failed for tensor: {node.input[0]} reshape would change volume"
         f" {data.elements} to {volume}",
+        f"Shape Error (reshape changes volume. Reshaping {_spoken(data.dims)} to {_spoken(tuple(target))}.)",
         f"RESHAPEinput dims{{{before}}} reshape dims{{{after}}}.",
     )
+
+
+def _product(node: Any, inputs: list[Fact | None]) -> str:
+    """The inner dimensions of a product of matrices, which TensorRT compares while it parses, and not later."""
+    if len(inputs) < 2 or inputs[0] is None or inputs[1] is None or not inputs[0].dims or not inputs[1].dims:
+        return ""
+    a, b = inputs[0].dims, inputs[1].dims
+    turned = {item.name: item.i for item in node.attribute}
+    left = a[-2] if turned.get("transA") and len(a) > 1 else a[-1]
+    right = b[-1] if turned.get("transB") or len(b) == 1 else b[-2]
+    if not isinstance(left, int) or not isinstance(right, int) or left == right:
+        return ""
+    text = f"last dimension of input0 = {left} and second to last dimension of input1 = {right} but must match."
+    return f"API Usage Error ({label(node)}: {text})"
+
+
+def _spoken(dims: Dims) -> str:
+    return f"[{','.join(str(d) if isinstance(d, int) else '-1' for d in dims)}]"
+
+
+# --- shapes as inputs -------------------------------------------------------------------------------------------------
+
+# operators and their inputs that are shapes: their values decide about shapes of outputs
+_SHAPE_OPERANDS = {
+    "Reshape": (1,), "Expand": (1,), "ConstantOfShape": (0,), "Slice": (1, 2, 3, 4), "Tile": (1,), "Pad": (1,),
+    "Range": (0, 1, 2), "Resize": (2, 3), "TopK": (1,), "Squeeze": (1,), "Unsqueeze": (1,), "Split": (1,),
+    "OneHot": (1,),
+}  # fmt: skip
+
+
+def shape_inputs(nodes: Iterable[Any], inputs: set[str]) -> set[str]:
+    """Inputs whose values shapes are computed from."""
+    made = {name: node for node in nodes for name in node.output}
+    todo = [
+        node.input[i] for node in made.values() for i in _SHAPE_OPERANDS.get(node.op_type, ()) if i < len(node.input)
+    ]
+    seen: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            node = made.get(name)
+            if node is not None and node.op_type not in ("Shape", "Size"):
+                todo += node.input
+    return seen & inputs

@@ -6,6 +6,7 @@ Names, keyword names, results and errors are those of TensorRT's Python binding.
 from __future__ import annotations
 
 import ctypes
+import inspect
 import operator
 import sys
 import time
@@ -17,6 +18,7 @@ import numpy as np
 from .enums import ENUMS, Severity
 
 DataType = ENUMS["DataType"]
+_MAX_DIMS = 8
 _BITS = dict(FLOAT=32, HALF=16, BF16=16, INT8=8, INT32=32, INT64=64, BOOL=8, UINT8=8, FP8=8, INT4=4, FP4=4, E8M0=8)
 _NUMPY = {
     "FLOAT": np.float32,
@@ -75,13 +77,26 @@ class Interface(metaclass=Meta):
         self._made = True
 
 
-def _pure(name: str) -> Any:
+def _pure(name: str, parameters: str = "") -> Any:
+    """A method that a user's class must define."""
+
     def method(self: Any, *args: Any, **keywords: Any) -> Any:
         cls = next(c for c in type(self).__mro__ if name in vars(c))
         raise RuntimeError(f'Tried to call pure virtual function "{cls.__name__}::{name}"')
 
     method.__name__ = name
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    method.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(word, kind) for word in ("self", *parameters.split())]
+    )
     return method
+
+
+class _Static(property):
+    """A property of the class and of its objects alike."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self.fget(instance) if self.fget else None
 
 
 class ILogger(Interface):
@@ -90,7 +105,7 @@ class ILogger(Interface):
     Severity = Severity
     INTERNAL_ERROR, ERROR, WARNING = Severity.INTERNAL_ERROR, Severity.ERROR, Severity.WARNING
     INFO, VERBOSE = Severity.INFO, Severity.VERBOSE
-    log = _pure("log")
+    log = _pure("log", "severity msg")
 
     def __enter__(self) -> Any:
         return self
@@ -121,7 +136,7 @@ class Logger(ILogger):
 
 
 class IProfiler(Interface):
-    report_layer_time = _pure("report_layer_time")
+    report_layer_time = _pure("report_layer_time", "layer_name ms")
 
 
 class Profiler(IProfiler):
@@ -132,9 +147,9 @@ class Profiler(IProfiler):
 
 
 class IProgressMonitor(Interface):
-    phase_start = _pure("phase_start")
-    step_complete = _pure("step_complete")
-    phase_finish = _pure("phase_finish")
+    phase_start = _pure("phase_start", "phase_name parent_phase num_steps")
+    step_complete = _pure("step_complete", "phase_name step")
+    phase_finish = _pure("phase_finish", "phase_name")
 
 
 class IOutputAllocator(Interface):
@@ -142,36 +157,37 @@ class IOutputAllocator(Interface):
 
 
 class IDebugListener(Interface):
-    process_debug_tensor = _pure("process_debug_tensor")
+    process_debug_tensor = _pure("process_debug_tensor", "addr location type shape name stream")
 
 
 class IStreamWriter(Interface):
-    write = _pure("write")
+    write = _pure("write", "data size")
 
 
 class IStreamReaderV2(Interface):
-    read = _pure("read")
-    seek = _pure("seek")
+    read = _pure("read", "destination num_bytes stream")
+    seek = _pure("seek", "offset where")
 
 
 class IErrorRecorder(Interface):
-    MAX_DESC_LENGTH: ClassVar[int] = 127
+    MAX_DESC_LENGTH = _Static(lambda _: 127)
     clear = _pure("clear")
-    get_error_code = _pure("get_error_code")
-    get_error_desc = _pure("get_error_desc")
+    get_error_code = _pure("get_error_code", "arg0")
+    get_error_desc = _pure("get_error_desc", "arg0")
     has_overflowed = _pure("has_overflowed")
     num_errors = _pure("num_errors")
-    report_error = _pure("report_error")
+    report_error = _pure("report_error", "arg0 arg1")
 
 
 class IVersionedInterface(Interface):
     api_language = property(lambda self: ENUMS["APILanguage"].PYTHON)
+    interface_info = property(lambda self: InterfaceInfo(type(self).__name__, 1, 0))
 
 
 class IGpuAllocator(IVersionedInterface):
-    allocate_async = _pure("allocate_async")
-    deallocate_async = _pure("deallocate_async")
-    reallocate = _pure("reallocate")
+    allocate_async = _pure("allocate_async", "size alignment flags stream")
+    deallocate_async = _pure("deallocate_async", "memory stream")
+    reallocate = _pure("reallocate", "address alignment new_size")
 
 
 class IGpuAsyncAllocator(IGpuAllocator):
@@ -181,7 +197,7 @@ class IGpuAsyncAllocator(IGpuAllocator):
 class Dims:
     """Up to 8 dimensions; reads as a tuple."""
 
-    MAX_DIMS: ClassVar[int] = 8
+    MAX_DIMS = _Static(lambda _: _MAX_DIMS)
     __slots__ = ("_dims",)
     __hash__ = None  # type: ignore[assignment]
 
@@ -192,8 +208,8 @@ class Dims:
         except TypeError:
             signature = f"tensorrt.{cls}(shape: collections.abc.Sequence[int])"
             raise incompatible(signature, shape, constructor=True) from None
-        if len(dims) > self.MAX_DIMS:
-            raise ValueError(f"Input length {len(dims)}. Max expected length is {self.MAX_DIMS}")
+        if len(dims) > _MAX_DIMS:
+            raise ValueError(f"Input length {len(dims)}. Max expected length is {_MAX_DIMS}")
         self._dims = dims
 
     def __len__(self) -> int:
@@ -202,11 +218,11 @@ class Dims:
     def __iter__(self) -> Iterator[int]:
         return iter(tuple(self._dims))
 
-    def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, slice):
-            return tuple(self._dims[key])
+    def __getitem__(self, arg0: Any) -> Any:
+        if isinstance(arg0, slice):
+            return tuple(self._dims[arg0])
         try:
-            return self._dims[operator.index(key)]
+            return self._dims[operator.index(arg0)]
         except IndexError:
             raise IndexError("Out of bounds") from None
 
@@ -293,9 +309,25 @@ class Weights:
 class InterfaceInfo:
     """Kind and version of an interface."""
 
+    def __init__(self, kind: str, major: int, minor: int) -> None:
+        self._values = {"kind": kind, "major": major, "minor": minor}
+
+    kind = property(lambda self: self._values["kind"], lambda self, value: self._values.update(kind=value))
+    major = property(lambda self: self._values["major"], lambda self, value: self._values.update(major=value))
+    minor = property(lambda self: self._values["minor"], lambda self, value: self._values.update(minor=value))
+
 
 class IHostMemory:
-    """Memory of a built plan. What this package's builder returns is `bytes` with the same properties."""
+    """Memory of a built plan: the builder returns `plan.SerializedPlan`, which is `bytes` and has all of this."""
+
+    dtype = property(lambda self: DataType.INT8)
+    nbytes = property(lambda self: 0)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
 
 
 def volume(iterable: Any) -> int:
