@@ -1,0 +1,308 @@
+"""Pinned arrays that say when the host reads and writes them, and the ways in NumPy and ctypes to get at one.
+
+`PinnedArray` behaves as the plain array that a GPU's program has. What goes around it (a memoryview, torch.from_numpy,
+ONNX Runtime reading its input) is seen only where it changes bytes: by their content, when the copy runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .device import CheckingDevice
+from .memory import Shadow
+from .places import from_course
+
+_device: CheckingDevice | None = None  # the one that is told; there is one session at a time
+
+
+def watch(device: CheckingDevice | None) -> None:
+    """Whom arrays tell from now on; None: nobody."""
+    global _device
+    _device = device
+
+
+class PinnedArray(np.ndarray):
+    """An array in pinned memory. Its views are such arrays too, what is computed from it is a plain one."""
+
+    _shadow: Shadow | None
+
+    def __array_finalize__(self, parent: Any) -> None:
+        self._shadow = getattr(parent, "_shadow", None)
+
+    @property
+    def base(self) -> Any:  # type: ignore[override]
+        base = super().base
+        return base.base if type(base) is np.ndarray else base
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **keywords: Any) -> Any:
+        plain = [_read(each) for each in inputs]
+        if method == "at":
+            _tell(inputs[0], True)
+        if out is None:
+            return getattr(ufunc, method)(*plain, **keywords)
+        for each in out:
+            _tell(each, True)
+        getattr(ufunc, method)(*plain, out=tuple(_plain(each) for each in out), **keywords)
+        return out[0] if len(out) == 1 else out
+
+    def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
+        if function in _VIEWS:
+            return super().__array_function__(function, types, arguments, keywords)
+        written = _written(function, arguments, keywords)
+        for each in written:
+            _tell(each, True)
+        touched = [id(each) for each in written]
+        result = function(
+            *(_deep(each, touched) for each in arguments), **{k: _deep(v, touched) for k, v in keywords.items()}
+        )
+        return next((each for each in written if _plain_of(each, result)), result)
+
+    def __getitem__(self, key: Any) -> Any:
+        result = super().__getitem__(key)
+        if isinstance(result, PinnedArray):
+            if _shares(result, self):
+                return result
+            result = result.view(np.ndarray)  # advanced indexing copies
+            _tell(self, False)
+            return result
+        # one element: note just its bytes
+        one = key if isinstance(key, tuple) else (key,)
+        try:
+            _tell(super().__getitem__((*one, ...)), False)
+        except (IndexError, TypeError):
+            _tell(self, False)
+        return result
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        value = _read(value)
+        if _device is not None and self._shadow is not None:
+            part = self
+            try:
+                view = super().__getitem__((*key, ...) if isinstance(key, tuple) else (key, ...))
+                if isinstance(view, PinnedArray) and _shares(view, self):
+                    part = view
+            except (IndexError, TypeError):
+                pass
+            _tell(part, True)
+        super().__setitem__(key, value)
+
+    def __iter__(self) -> Any:
+        return (self[index] for index in range(len(self)))
+
+    def __reduce__(self) -> Any:
+        return _read(self).__reduce__()
+
+    def __repr__(self) -> str:
+        return repr(_read(self))
+
+    def __str__(self) -> str:
+        return str(_read(self))
+
+    def __format__(self, form: str) -> str:
+        return format(_read(self), form)
+
+    def sort(self, *arguments: Any, **keywords: Any) -> None:
+        _tell(self, True)
+        super().sort(*arguments, **keywords)
+
+
+def _plain(value: Any) -> Any:
+    return value.view(np.ndarray) if isinstance(value, PinnedArray) else value
+
+
+def _tell(value: Any, write: bool) -> None:
+    if _device is not None and isinstance(value, PinnedArray) and value._shadow is not None and value.size:
+        shadow = value._shadow
+        if shadow.accesses or shadow.gone:
+            address = np.ndarray.__getattribute__(value, "__array_interface__")["data"][0]
+            if shadow.start <= address < shadow.start + shadow.nbytes:
+                _device.host_access(shadow, value.view(np.ndarray), write)
+
+
+def _read(value: Any) -> Any:
+    """A plain view, and the host has read it."""
+    if isinstance(value, PinnedArray):
+        _tell(value, False)
+        return value.view(np.ndarray)
+    return value
+
+
+def _deep(value: Any, unread: list[int]) -> Any:
+    if isinstance(value, PinnedArray):
+        return value.view(np.ndarray) if id(value) in unread else _read(value)
+    if type(value) in (list, tuple):
+        return type(value)(_deep(each, unread) for each in value)
+    return value
+
+
+def _shares(view: np.ndarray, of: np.ndarray) -> bool:
+    low, high = np.lib.array_utils.byte_bounds(view)
+    start, end = np.lib.array_utils.byte_bounds(of)
+    return start <= low and high <= end and not view.flags.owndata
+
+
+def _plain_of(array: Any, result: Any) -> bool:
+    return isinstance(result, np.ndarray) and isinstance(array, PinnedArray) and result.base is array.view().base
+
+
+def _written(function: Any, arguments: Any, keywords: Any) -> list[Any]:
+    """The arrays that a function of NumPy writes."""
+    out = keywords.get("out")
+    written = list(out) if isinstance(out, tuple) else [out]
+    if function in _WRITES_FIRST and arguments:
+        written.append(arguments[0])
+    return [each for each in written if isinstance(each, np.ndarray)]
+
+
+_WRITES_FIRST = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
+
+# functions that look at shapes only, or give views
+_VIEWS = {
+    getattr(np, name)
+    for name in (
+        "shape ndim size empty_like zeros_like ones_like full_like shares_memory may_share_memory result_type can_cast"
+        " min_scalar_type iscomplexobj isrealobj reshape ravel squeeze transpose expand_dims swapaxes moveaxis rollaxis"
+        " split array_split hsplit vsplit dsplit broadcast_to broadcast_arrays atleast_1d atleast_2d atleast_3d flip"
+        " fliplr flipud rot90 diagonal real imag"
+    ).split()
+}
+
+_READING = (
+    "all any argmax argmin argpartition argsort astype byteswap choose clip compress conj conjugate copy cumprod cumsum"
+    " dot dump dumps flatten item max mean min nonzero prod ptp repeat round searchsorted std sum take tobytes tofile"
+    " tolist trace var __float__ __int__ __bool__ __index__ __complex__ __contains__ __copy__ __deepcopy__"
+).split()
+_WRITING = ("fill", "put", "partition", "itemset", "setfield", "resize")
+
+
+def _reading(name: str) -> Callable[..., Any]:
+    def method(self: PinnedArray, *arguments: Any, **keywords: Any) -> Any:
+        for each in (*arguments, *keywords.values()):
+            if isinstance(each, PinnedArray):
+                _tell(each, each is keywords.get("out"))
+        arguments = tuple(_plain(each) for each in arguments)
+        return getattr(_read(self), name)(*arguments, **{k: _plain(v) for k, v in keywords.items()})
+
+    method.__name__ = name
+    return method
+
+
+def _writing(name: str) -> Callable[..., Any]:
+    def method(self: PinnedArray, *arguments: Any, **keywords: Any) -> Any:
+        _tell(self, True)
+        return getattr(np.ndarray, name)(self, *(_read(each) for each in arguments), **keywords)
+
+    method.__name__ = name
+    return method
+
+
+for _name in _READING:
+    if hasattr(np.ndarray, _name):
+        setattr(PinnedArray, _name, _reading(_name))
+for _name in _WRITING:
+    if hasattr(np.ndarray, _name):
+        setattr(PinnedArray, _name, _writing(_name))
+
+
+def watched(array: Any) -> Any:
+    """The array itself, or where it lies in pinned memory of the watched device, a PinnedArray over it."""
+    if _device is None or type(array) is not np.ndarray or not array.size:
+        return array
+    shadow = _device.pinned_map.at(array.__array_interface__["data"][0])
+    if shadow is None or shadow.gone:
+        return array
+    result = array.view(PinnedArray)
+    result._shadow = shadow
+    return result
+
+
+# --- functions of NumPy and ctypes that make or read arrays without asking the array --------------------------------
+
+
+def making(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that makes an array over given memory, as np.frombuffer: in pinned memory it is a PinnedArray."""
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        result = function(*arguments, **keywords)
+        return result if from_course() else watched(result)
+
+    return _as(call, function)
+
+
+def pinning(function: Callable[..., Any]) -> Callable[..., Any]:
+    """pycuda's pagelocked_empty, whoever calls it: the other functions that pin memory do."""
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        return watched(function(*arguments, **keywords))
+
+    return _as(call, function)
+
+
+def converting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """np.array, np.asarray, np.ascontiguousarray: the array itself, or a copy of what was read."""
+
+    def call(value: Any = None, *arguments: Any, **keywords: Any) -> Any:
+        if from_course():
+            return function(value, *arguments, **keywords) if value is not None else function(*arguments, **keywords)
+        if isinstance(value, PinnedArray):
+            result = function(value.view(np.ndarray), *arguments, **keywords)
+            if np.may_share_memory(result, value):
+                return value if result.dtype == value.dtype and result.shape == value.shape else watched(result)
+            _tell(value, False)
+            return result
+        if type(value) in (list, tuple) and any(isinstance(each, PinnedArray) for each in value):
+            value = [_read(each) for each in value]
+        return watched(function(value, *arguments, **keywords) if value is not None else function(*arguments, **keywords))
+
+    return _as(call, function)
+
+
+def _as(call: Any, function: Any) -> Any:
+    call.__name__, call.__doc__ = getattr(function, "__name__", "call"), function.__doc__
+    call.__wrapped__ = function
+    return call
+
+
+def _address(pointer: Any) -> int:
+    if isinstance(pointer, int):
+        return pointer
+    if isinstance(pointer, ctypes.Array | ctypes.Structure | ctypes._SimpleCData) and not isinstance(
+        pointer, ctypes.c_void_p
+    ):
+        return ctypes.addressof(pointer)
+    try:
+        return ctypes.cast(pointer, ctypes.c_void_p).value or 0
+    except (TypeError, ctypes.ArgumentError):
+        return 0
+
+
+def memmove(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(target: Any, source: Any, count: int) -> Any:
+        if _device is not None:
+            _device.host_range(_address(source), count, False)
+            _device.host_range(_address(target), count, True)
+        return function(target, source, count)
+
+    return _as(call, function)
+
+
+def memset(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(target: Any, value: int, count: int) -> Any:
+        if _device is not None:
+            _device.host_range(_address(target), count, True)
+        return function(target, value, count)
+
+    return _as(call, function)
+
+
+def string_at(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(pointer: Any, size: int = -1) -> Any:
+        if _device is not None and size > 0:
+            _device.host_range(_address(pointer), size, False)
+        return function(pointer, size)
+
+    return _as(call, function)
