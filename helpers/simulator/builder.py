@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from . import guard
-from .native import VERSION, nv
+from .native import BUILDER, VERSION, nv
 from .plan import DTYPES, Plan, PlanError, SerializedPlan, TensorSpec
 
 Severity = nv.ILogger.Severity
@@ -558,15 +558,18 @@ def rebuild(plan: Plan) -> SerializedPlan:
     `plan` says the truth about how it was built.
 
     Raises:
-        PlanError: the model keeps weights outside, does not parse or does not build, or a setting cannot be applied.
+        PlanError: another builder made it, the model keeps weights outside, does not parse or does not build, or a
+            setting cannot be applied.
     """
     outside = external_tensors(plan.onnx)
     if outside:
         raise PlanError(f"the ONNX model inside keeps {', '.join(outside[:4])} in another file")
+    if plan.builder != BUILDER:
+        raise PlanError(f"it says that builder {plan.builder!r} made it, and here is {BUILDER!r} (TRT_BUILDER)")
     logger = _Errors()
-    builder = Builder(logger)
+    builder = (Builder if BUILDER == "nvidia" else nv.Builder)(logger)
     network = builder.create_network(0)
-    parser = OnnxParser(network, logger)
+    parser = (OnnxParser if BUILDER == "nvidia" else nv.OnnxParser)(network, logger)
     if not parser.parse(plan.onnx):
         raise PlanError(f"the ONNX model inside does not parse: {'; '.join(logger.errors[:1])}")
     config = builder.create_builder_config()
