@@ -35,6 +35,30 @@ def test_the_seeds_imports_work_in_any_order():
     assert done.stderr == ""
 
 
+def test_nvidias_bindings_are_the_simulators_too():
+    done = run(
+        "from helpers import backend; backend.activate('simulator', quiet=True)\n"
+        "import cuda.bindings.driver, cuda.bindings.runtime as cudart\nfrom cuda.bindings import driver, runtime\n"
+        "import ctypes, importlib.util\n"
+        "assert cudart is runtime and cuda.bindings.driver is driver and importlib.util.find_spec('cuda.bindings')\n"
+        "err, address = cudart.cudaMalloc(64)\n"
+        "print(err, address > 0, ctypes.CDLL('libcudart.so').cudaFree(ctypes.c_void_p(address)))"
+    )
+    assert done.stdout.split("\n")[0] == "<cudaError_t.cudaSuccess: 0> True 0", done.stderr
+
+
+def test_a_program_that_took_the_bindings_first_is_told():
+    first = (
+        "import sys, types\n"
+        "for name in ('bindings', 'bindings.runtime'): sys.modules['cuda.' + name] = types.ModuleType('cuda.' + name)\n"
+        "{}\nfrom helpers import backend; backend.activate('simulator', quiet=True); import cuda.bindings.runtime as r\n"
+        "print(r.cudaMalloc(8)[0])"
+    )
+    done = run(first.format("cudart = sys.modules['cuda.bindings.runtime']"))
+    assert "'cuda.bindings.runtime' was imported before backend.activate()" in done.stderr
+    assert "<cudaError_t.cudaSuccess: 0>" in run(first.format("")).stdout  # a library took them: no harm
+
+
 def test_pytorch_imports_afterwards():
     done = run(
         "from helpers import backend; backend.activate('simulator', quiet=True)\n"

@@ -287,6 +287,67 @@ def test_device_and_contexts(cuda):
     assert pycuda.autoinit.device is not None and "simulator" in pycuda.VERSION_TEXT
 
 
+def test_error_700_stays_until_the_last_context_is_gone(trt, plans, log, monkeypatch):
+    import pycuda.driver as cuda
+
+    from helpers.simulator import host
+    from helpers.simulator.frontends import contexts
+
+    monkeypatch.setattr(contexts, "_users", {})
+    monkeypatch.setattr(contexts, "_thread", threading.local())
+    host.use("process")
+    cuda.init()
+    context, other = cuda.Device(0).make_context(), cuda.Device(0).retain_primary_context()
+    execution = trt.Runtime(log.logger).deserialize_cuda_engine(plans["add"]).create_execution_context()
+    stream, device = cuda.Stream(), cuda.mem_alloc(64)
+    execution.set_input_shape("x", (2, 8))
+    execution.set_tensor_address("x", int(device))
+    execution.set_tensor_address("y", 0xDEAD00)
+    assert execution.execute_async_v3(stream.handle) is False
+    for _ in range(2):
+        with pytest.raises(
+            cuda.LogicError, match=r"cuStreamSynchronize failed: an illegal memory access was encountered"
+        ):
+            stream.synchronize()
+    with pytest.raises(cuda.LogicError, match="cuMemAlloc failed: an illegal memory access was encountered"):
+        cuda.mem_alloc(64)
+    other.detach()
+    with pytest.raises(cuda.LogicError, match="cuMemGetInfo failed: an illegal memory access"):
+        cuda.mem_get_info()
+    context.detach()
+    with pytest.raises(cuda.LogicError, match=r"explicit_context_dependent failed: .*no currently active context\?"):
+        cuda.Stream()
+    with pytest.raises(cuda.LogicError, match="cuMemGetInfo failed: invalid device context"):
+        cuda.mem_get_info()
+    cuda.Device(0).make_context()
+    free, total = cuda.mem_get_info()
+    assert free == total
+    with pytest.raises(cuda.LogicError, match="failed: invalid resource handle"):
+        stream.synchronize()
+
+
+def test_a_context_of_the_bindings_is_pycudas_too(cuda):
+    from cuda.bindings import driver
+
+    error, made = driver.cuCtxCreate(None, 0, 0)
+    assert error == 0 and cuda.Context.get_current() is cuda.Context.get_current()
+    assert cuda.mem_alloc(8)
+    cuda.Context.get_current().detach()
+    assert driver.cuCtxGetCurrent()[1] != made
+
+
+def test_errors_are_of_pycudas_classes(cuda):
+    import builtins
+
+    with pytest.raises(builtins.MemoryError):
+        cuda.mem_alloc(1 << 50)
+    assert issubclass(cuda.MemoryError, cuda.Error) and not issubclass(cuda.LogicError, builtins.RuntimeError)
+    allocation = cuda.mem_alloc(8)
+    allocation.free()
+    with pytest.raises(cuda.LogicError, match="device_allocation::free failed: invalid resource handle"):
+        allocation.free()
+
+
 def test_what_only_a_gpu_can_do_is_named(cuda):
     with pytest.raises(AttributeError, match=r"SourceModule exists in pycuda; the simulator does not offer it"):
         _ = cuda.SourceModule

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import sys
 import types
 from typing import Any
@@ -19,16 +18,21 @@ _MOVED = {
 }
 
 
+_bindings_served = False
+
+
 class _Finder(importlib.abc.MetaPathFinder):
     """Finds modules that do something when they are imported, and says why others cannot be."""
 
     def find_spec(self, name: str, path: Any = None, target: types.ModuleType | None = None) -> Any:
         if name in _ALIASES:  # importing these makes a context, so not before it is asked for
             return importlib.machinery.ModuleSpec(name, _Alias(_ALIASES[name]))
+        if not _bindings_served:  # a GPU's own packages
+            return None
         reason = _MOVED.get(name)
         if name.startswith("cuda.bindings."):
             reason = "the simulator offers cuda.bindings.runtime and cuda.bindings.driver; it needs a GPU"
-        if reason is not None and "cuda.bindings" in sys.modules:
+        if reason is not None:
             # no ModuleNotFoundError: `from cuda import cudart` would swallow it and say something of its own
             raise ImportError(f"no module {name!r}: {reason}", name=name)
         return None
@@ -62,19 +66,26 @@ def serve_pycuda() -> None:
 
 def serve_cuda_bindings() -> None:
     """`cuda.bindings.runtime`, `.driver` and ctypes' libcudart are the simulated device's, whatever is installed."""
+    global _bindings_served
     from . import cuda_bindings, libcudart
     from .cuda_bindings import driver, runtime
 
-    if importlib.util.find_spec("cuda") is not None:  # a namespace that other packages live in too
-        namespace = importlib.import_module("cuda")
-    else:
-        namespace = sys.modules["cuda"] = types.ModuleType("cuda")
-        namespace.__path__ = []
-    bindings: Any = types.ModuleType("cuda.bindings", cuda_bindings.__doc__)
-    bindings.__path__, bindings.__version__ = [], cuda_bindings.__version__
-    bindings.__spec__ = importlib.machinery.ModuleSpec("cuda.bindings", None, origin=__name__, is_package=True)
+    try:
+        namespace = importlib.import_module("cuda")  # other packages live in it too
+    except ImportError:
+        namespace = sys.modules["cuda"] = _package("cuda")
+    bindings = _package("cuda.bindings", cuda_bindings.__doc__)
+    bindings.__version__ = cuda_bindings.__version__
     bindings.runtime, bindings.driver = runtime, driver
     sys.modules["cuda.bindings"] = namespace.bindings = bindings  # type: ignore[attr-defined]
     sys.modules["cuda.bindings.runtime"], sys.modules["cuda.bindings.driver"] = runtime, driver
+    _bindings_served = True
     _install_finder()
     libcudart.install()
+
+
+def _package(name: str, text: str | None = None) -> Any:
+    package: Any = types.ModuleType(name, text)
+    package.__path__ = []
+    package.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=__name__, is_package=True)
+    return package
