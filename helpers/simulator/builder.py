@@ -401,13 +401,6 @@ class Builder(nv.Builder):
         with _tap.to(None):  # reading settings makes NVIDIA's objects warn of some that RTX lacks
             return self._with_model(network, config, bytes(host_memory), lines)
 
-    def build_engine_with_config(self, network: Any, config: Any) -> Any:
-        """An ICudaEngine at once; None where the build or the loading was refused."""
-        from .runtime import Runtime
-
-        plan = self.build_serialized_network(network, config)
-        return None if plan is None else Runtime(self._logger).deserialize_cuda_engine(plan)
-
     def build_serialized_network_to_stream(self, network: Any, config: Any, writer: Any) -> bool:
         """As `build_serialized_network`; the plan goes to `writer.write(bytes) -> int`. False where anything failed."""
         plan = self.build_serialized_network(network, config)

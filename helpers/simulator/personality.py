@@ -196,10 +196,10 @@ class Builder(_Base):
     def _model(self, network: Any) -> bytes | None:
         """The ONNX model that `network` was parsed from; None where there is none, or it was edited since."""
         if BUILDER == "python":
-            from .portable.builder import _NoPlan
+            from .portable.builder import _NoPlan, _own
 
             try:
-                return bytes(self._own(network).onnx)
+                return bytes(_own(network).onnx)
             except _NoPlan:
                 return None
         from . import builder

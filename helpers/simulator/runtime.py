@@ -201,6 +201,12 @@ class ISerializationConfig(Object):
         return bool(self.flags & 1 << int(flag))
 
 
+def build_engine_with_config(self: Any, network: Any, config: Any) -> Any:
+    """`tensorrt.Builder.build_engine_with_config`: an ICudaEngine at once; None where build or loading was refused."""
+    plan = self.build_serialized_network(network, config)
+    return None if plan is None else Runtime(self.logger).deserialize_cuda_engine(plan)
+
+
 class _Kept:
     """A serialized plan, in memory or, when it is large, in a temporary file."""
 

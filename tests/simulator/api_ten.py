@@ -189,7 +189,6 @@ def test_a_plan_of_ten_does_not_load_as_eleven(trt, log):
     assert "Current Version: 10.16.1.11, Serialized Engine Version: 11.4.0.106" in log.said()
 
 
-@pytest.mark.skipif(BUILDER == "python", reason="NVIDIA's bytes")
 def test_an_fp16_plan_builds_again_from_what_it_says(trt, log):
     from helpers.simulator.builder import rebuild
 
