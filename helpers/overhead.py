@@ -72,23 +72,11 @@ def runner_over_session(pairs: int, batch: int = 32, length: int = 64) -> dict[s
     }
 
 
-def one_add_step(transport: str, steps: int = 1000, rounds: int = 5) -> dict[str, Any]:
-    """Microseconds of one step of a plan with a single Add: the median of `rounds` medians over `steps` steps.
-
-    Step t computes y = x + 1 for x of shape [1, t], as decoding without a cache does: no two shapes are equal.
-    """
+def one_add_plan(steps: int) -> bytes:
+    """A plan of y = x + 1 for x of shape [1, 1] to [1, steps]; a backend is active."""
+    import tensorrt as trt
     from onnx import TensorProto, helper, numpy_helper
 
-    from helpers import backend
-    from helpers.simulator import host
-
-    backend.activate("simulator", quiet=True)
-    import pycuda.driver as cuda
-    import tensorrt as trt
-
-    cuda.init()
-    host.use(transport)
-    context_of_thread = cuda.Device(0).make_context()
     graph = helper.make_graph(
         [helper.make_node("Add", ["x", "one"], ["y"])],
         "add",
@@ -105,7 +93,25 @@ def one_add_step(transport: str, steps: int = 1000, rounds: int = 5) -> dict[str
     profile = builder.create_optimization_profile()
     profile.set_shape("x", (1, 1), (1, steps), (1, steps))
     config.add_optimization_profile(profile)
-    plan = builder.build_serialized_network(network, config)
+    return bytes(builder.build_serialized_network(network, config))
+
+
+def one_add_step(transport: str, steps: int = 1000, rounds: int = 5) -> dict[str, Any]:
+    """Microseconds of one step of a plan with a single Add: the median of `rounds` medians over `steps` steps.
+
+    Step t computes y = x + 1 for x of shape [1, t], as decoding without a cache does: no two shapes are equal.
+    """
+    from helpers import backend
+    from helpers.simulator import host
+
+    backend.activate("simulator", quiet=True)
+    import pycuda.driver as cuda
+    import tensorrt as trt
+
+    cuda.init()
+    host.use(transport)
+    context_of_thread = cuda.Device(0).make_context()
+    plan, logger = one_add_plan(steps), trt.Logger(trt.Logger.ERROR)
     context = trt.Runtime(logger).deserialize_cuda_engine(plan).create_execution_context()
     x, y = (cuda.pagelocked_zeros((1, steps), np.float32) for _ in range(2))
     device = {"x": cuda.mem_alloc(x.nbytes), "y": cuda.mem_alloc(y.nbytes)}

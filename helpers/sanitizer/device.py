@@ -653,7 +653,10 @@ class CheckingDevice(InProcessDevice):
             del self.context_shadows[ident]
 
     def reset(self) -> None:
+        lost = self._usable.lost is not None
         super().reset()
+        if not lost:  # what the program made and did not free went with the context, as at the program's end
+            self._leaks()
         self.reset_at = site()
         self.clocks.reset()
         self.memory_map.reset(self.reset_at)
