@@ -513,7 +513,9 @@ def attempt(label, ids, mask):
     said.append(context.set_input_shape("attention_mask", mask.shape))
     if False in said:
         return f"set_input_shape: {said[0]}, {said[1]}", log.errors()
-    memory = dict(zip(INPUTS, map(cuda.to_device, (ids, mask)), strict=True))
+    memory = {name: cuda.mem_alloc(ids.size * 8) for name in INPUTS}  # room for int64
+    for name, array in zip(INPUTS, (ids, mask), strict=True):
+        cuda.memcpy_htod(memory[name], array)
     memory["logits"] = cuda.mem_alloc(ids.size * VOCABULARY * 4)
     for name, allocation in memory.items():
         context.set_tensor_address(name, int(allocation))
@@ -541,7 +543,7 @@ attempts = [
     ("the same, profile to 16x64", "all_64", ones(8, most + 1), ones(8, most + 1)),
     ("a mask shorter than the ids", "all", ones(8, 6), ones(8, 5)),
 ]
-if active.simulated:  # a GPU would read past the end of these buffers
+if active.simulated:  # a GPU would read two numbers as one
     int32 = ones(8, 6, dtype=np.int32)
     attempts.append(("int32, not int64", "all", int32, int32))
 show(

@@ -12,6 +12,8 @@ import pytest
 
 from helpers import walkthrough
 
+from . import gpulike
+
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"BENCH_SECONDS": "0.05", "TRT_BACKEND": "simulator", "MODEL": "small", "OMP_WAIT_POLICY": "PASSIVE"}
 
@@ -82,14 +84,17 @@ def errors_of(cells: Sequence[Any]) -> list[tuple[str, str, str]]:
 def run_page(source: Path, folder: Path, answers: Sequence[str] = ()) -> tuple[walkthrough.Result, str]:
     """The solved notebook, run once with short benchmarks; what it was, and the page as plain text.
 
+    The device is as unforgiving as a GPU (`gpulike`), so that what the notebook says does not depend on the
+    simulator's kindness; `gpulike.report(folder)` tells what it saw.
     A cell behind the last prints which of the modules `answers` were imported.
     """
     copy = folder / source.name
     last = '\n# %% tags=["test"]\nimport sys\n'
+    last += "from tests.solutions import gpulike\ngpulike.write()\n"
     last += f'print("answers imported:", sorted(set({tuple(answers)!r}) & set(sys.modules)))\n'
     copy.write_text(source.read_text(encoding="utf-8") + last, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in SETTINGS.items():
+        for name, value in (SETTINGS | gpulike.startup(folder)).items():
             patch.setenv(name, value)
         result = walkthrough.run(copy, folder / "page.html", progress=False)
     text = re.sub(r"<(style|script).*?</\1>|<[^>]+>", " ", result.page.read_text(encoding="utf-8"), flags=re.DOTALL)

@@ -12,6 +12,7 @@ import pytest
 from helpers import walkthrough
 from helpers.grading.check import table
 
+from . import gpulike
 from .notebooks import cells_of, errors_of, run_page, run_unsolved, source_of, tag_of
 from .notebooks import text_of as _text
 
@@ -177,3 +178,12 @@ def test_predictions_are_revealed(page: tuple[walkthrough.Result, str]) -> None:
     assert "input bytes of a batch of 16: 16,384 bytes. You said 131,072 bytes: 8 times too high." in text
     assert "set_input_shape for a batch of 129 returns: False." in text
     assert "activation memory for a maximum batch of 256 over 128: 2 times." in text
+
+
+def test_nothing_depends_on_the_simulators_kindness(page: tuple[walkthrough.Result, str]) -> None:
+    """The run above was on a device that rounds, times and refuses as a GPU may; see docs/simulator.md."""
+    seen = gpulike.report(page[0].page.parent)
+    assert seen["engines"] >= 10 and seen["executions"] > 100 and seen["fp16_runs"] >= 2
+    assert seen["contexts_beside_torch"] == 0
+    (planted,) = seen["overflows"]  # the cell that shows what the simulator forgives
+    assert "times_90000" in planted

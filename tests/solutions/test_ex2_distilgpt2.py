@@ -11,6 +11,7 @@ from helpers import walkthrough
 from helpers.grading.check import table
 from helpers.grading.release import ANSWERS
 
+from . import gpulike
 from .notebooks import cells_of, errors_of, run_page, run_unsolved, source_of, text_of
 
 GRADED = source_of("ex2_distilgpt2")
@@ -59,6 +60,13 @@ def test_it_runs_to_its_end_with_pictures_that_have_words(page: tuple[walkthroug
     assert result.images >= 3 and result.without_alt == 0
     assert "This run of the notebook took" in text and "answers imported: []" in text
     assert "Warning:" not in text and "site-packages" not in text and str(result.page.parent) not in text
+
+
+def test_nothing_depends_on_the_simulators_kindness(page: tuple[walkthrough.Result, str]) -> None:
+    """The run above was on a device that rounds, times and refuses as a GPU may; see docs/simulator.md."""
+    seen = gpulike.report(page[0].page.parent)
+    assert seen["engines"] >= 5 and seen["executions"] > 1_000 and seen["fp16_runs"] >= 2
+    assert seen["contexts_beside_torch"] == 0 and seen["overflows"] == []
 
 
 def test_the_reference_answers_earn_all_points(page: tuple[walkthrough.Result, str]) -> None:

@@ -985,6 +985,12 @@ class _Step:
         """Logits of the last position, FP32."""
         return (self.whole if self.whole.ndim == 2 else self.whole[:, -1]).astype(np.float32)
 
+    @property
+    def tolerance(self) -> float:
+        """Largest difference that another engine's rounding explains: of FP16, two units of the largest logit's."""
+        half = self.whole.dtype == np.float16
+        return 2 * float(np.spacing(np.abs(self.whole).max())) if half else 1e-4
+
     def execution(self, plan: str) -> Event | None:
         """The execution of this plan on exactly these inputs; None where there was none."""
         given = {f"input:{name}": digest_of(array) for name, array in self.inputs.items()} | {"plan": plan}
@@ -997,7 +1003,7 @@ class _Step:
     def problem(self, plan: str, recorded: bool) -> str:
         """Why the result is not what the engine gave; empty where it is."""
         rows, tokens = self.inputs[_INPUTS[0]].shape
-        problem = self.result.why if isinstance(self.result, Odd) else differs(self.result, self.wanted, 1e-4)
+        problem = self.result.why if isinstance(self.result, Odd) else differs(self.result, self.wanted, self.tolerance)
         execution = self.execution(plan) if recorded else None
         if not problem and np.asarray(self.result).dtype != np.float32:
             problem = f"dtype {np.asarray(self.result).dtype}, expected float32"
