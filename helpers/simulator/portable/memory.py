@@ -4,12 +4,14 @@ TensorRT fuses a graph into kernels and gives memory only to tensors between ker
 at the same time share it. So does this estimate:
 
 - `kernels` groups nodes. A product of matrices, a convolution, a normalisation, a softmax or another reduction begins
-  a kernel, and what is computed element by element is part of the kernel before it, or of the first that reads it.
+  a kernel; what is computed element by element is part of the last kernel that it reads from, if nobody else reads
+  there, or else begins one of its own.
+- In half precision a product, a softmax and a product after one another are one kernel (fused attention): the scores
+  are never in memory.
 - `activation_bytes` lays the tensors between kernels on a time line of kernels, and takes the largest sum.
 
-In half precision, a product, a softmax and a product after one another are one kernel (fused attention): the scores
-are never in memory. A kernel that multiplies matrices has a scratch space of its own: `SCRATCH`, whatever it
-multiplies (from the log of NVIDIA's TensorRT-RTX 1.7 builder).
+A kernel that multiplies matrices has a scratch space of its own: `SCRATCH`, whatever it multiplies. That number, and
+these rules, are read from the logs of NVIDIA's TensorRT-RTX 1.7 builder; `tests/simulator/test_portable.py` compares.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from onnx import TensorProto
 
 from .enums import ENUMS
 from .model import TYPES
@@ -33,10 +37,10 @@ _REDUCTIONS = (
     "If", "Loop", "Scan",
 )  # fmt: skip
 # The same bytes seen with another shape or order: no kernel, no memory.
-VIEWS = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Dropout", "Split")
+_VIEWS = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Dropout", "Split")
 
 
-@dataclass
+@dataclass(eq=False)
 class Kernel:
     """Nodes that run as one: `nodes` are their places, `reads` and `writes` the tensors that cross its border."""
 
@@ -44,6 +48,9 @@ class Kernel:
     reads: set[str] = field(default_factory=set)
     writes: set[str] = field(default_factory=set)
     product: bool = False
+    reduction: bool = False
+    scores: bool = False  # a softmax of a product in half precision: attention, so far
+    scratch: int = 0
 
 
 def size(fact: Fact) -> int:
@@ -56,81 +63,114 @@ def _aligned(nbytes: int) -> int:
     return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
-def kernels(nodes: Sequence[Any], facts: Mapping[str, Fact], outputs: Sequence[str], constants: set[str]) -> list[Kernel]:
-    """Group the nodes of a graph (in order) into kernels. What is known before the execution is in none."""
-    source: dict[str, str] = {}  # a view's name -> the tensor whose bytes it shows
-    users: dict[str, int] = {}
-    live = [i for i, node in enumerate(nodes) if not _settled(node, facts, constants)]
-    for i in live:
-        for name in nodes[i].input:
-            users[name] = users.get(name, 0) + 1
-    for name in outputs:
-        users[name] = users.get(name, 0) + 1
-    made: list[Kernel] = []
-    where: dict[str, Kernel] = {}
-    for i in live:
-        node = nodes[i]
-        inputs = [source.get(name, name) for name in node.input if name and name not in constants]
-        if node.op_type in VIEWS:
+class _Grouping:
+    """Kernels of a graph, made node by node in the graph's order."""
+
+    def __init__(
+        self, nodes: Sequence[Any], facts: Mapping[str, Fact], outputs: Sequence[str], constants: set[str]
+    ) -> None:
+        self._nodes, self._facts, self._constants = nodes, facts, constants
+        self._source: dict[str, str] = {}  # a view's name -> the tensor whose bytes it shows
+        self._where: dict[str, Kernel] = {}
+        self._made: list[Kernel] = []
+        live = [i for i, node in enumerate(nodes) if not self._settled(node)]
+        self._users: dict[str, int] = {}
+        for name in [name for i in live for name in nodes[i].input] + list(outputs):
+            self._users[name] = self._users.get(name, 0) + 1
+        for i in live:
+            self._place(i)
+
+    def _settled(self, node: Any) -> bool:
+        """Whether all that the node makes is known without the inputs' values: shapes, and what follows from them."""
+        if any(name in self._facts and self._facts[name].value is not None for name in node.output):
+            return True
+        return bool(node.input) and all(not name or name in self._constants for name in node.input)
+
+    def _place(self, i: int) -> None:
+        node = self._nodes[i]
+        names = [name for name in node.input if name and name not in self._constants]
+        if node.op_type in _VIEWS:
             for name in node.output:
-                source[name] = inputs[0] if inputs else name
-            continue
-        kernel = _joined(node, inputs, where, users, source, facts)
-        if kernel is None:
-            kernel = Kernel()
-            made.append(kernel)
+                self._source[name] = self._source.get(names[0], names[0]) if names else name
+            return
+        alone = {self._source.get(n, n) for n in names if self._users[n] == 1 and self._shown_once(n)}
+        inputs = {self._source.get(name, name) for name in names}
+        before = {self._where[name] for name in inputs if name in self._where}
+        kernel = self._join(node, inputs, alone, before)
+        for other in before - {kernel}:
+            self._absorb(kernel, other, inputs & alone)
         kernel.nodes.append(i)
-        kernel.product = kernel.product or node.op_type in PRODUCTS
-        kernel.reads.update(name for name in inputs if where.get(name) is not kernel)
+        kernel.product |= node.op_type in PRODUCTS
+        kernel.reduction |= node.op_type in _REDUCTIONS
+        kernel.scores = node.op_type == "Softmax" and kernel.product
+        kernel.reads |= inputs
         for name in node.output:
-            where[name] = kernel
-    for kernel in made:
-        for other in made:
-            if other is not kernel:
-                kernel.writes |= {name for name in other.reads if where.get(name) is kernel}
-    return made
+            self._where[name] = kernel
+        if node.op_type.startswith("Reduce"):
+            kernel.scratch += self._partial_sums(node)
+
+    def _shown_once(self, name: str) -> bool:
+        """Whether the bytes of `name` are read under one name only."""
+        source = self._source.get(name, name)
+        return source == name or self._users.get(source, 0) <= 1
+
+    def _join(self, node: Any, inputs: set[str], alone: set[str], before: set[Kernel]) -> Kernel:
+        """The kernel of the node: the last of those that it reads from, if it may be part of that; else a new one."""
+        last = max(before, key=self._made.index, default=None)
+        fits = last is not None and all(name in alone for name in inputs if self._where.get(name) is last)
+        if last is not None and fits:
+            half = any(name in self._facts and self._facts[name].kind == TensorProto.FLOAT16 for name in inputs)
+            if node.op_type in PRODUCTS:
+                fits = last.scores and node.op_type == "MatMul"
+            elif node.op_type in _REDUCTIONS:
+                fits = not last.product or (half and node.op_type == "Softmax")
+        if last is not None and fits:
+            return last
+        self._made.append(Kernel())
+        return self._made[-1]
+
+    def _absorb(self, kernel: Kernel, other: Kernel, alone: set[str]) -> None:
+        """Make `other` part of `kernel` where it only computes, element by element, what is needed here alone."""
+        kept = [name for name, k in self._where.items() if k is other and self._users.get(name, 0)]
+        inner = set().union(*(self._nodes[i].input for i in other.nodes))
+        if other.product or other.reduction or kernel.product or any(n not in alone and n not in inner for n in kept):
+            return
+        kernel.nodes = other.nodes + kernel.nodes
+        kernel.reads |= other.reads
+        self._made.remove(other)
+        for name in [name for name, k in self._where.items() if k is other]:
+            self._where[name] = kernel
+
+    def _partial_sums(self, node: Any) -> int:
+        """A reduction that leaves the last dimension as it is writes partial results first."""
+        before, after = self._facts.get(node.input[0]), self._facts.get(node.output[0])
+        kept = before is not None and after is not None and before.dims and after.dims
+        if not kept or before is None or after is None or not before.dims or not after.dims:
+            return 0
+        return _aligned(size(after)) if before.dims[-1] == after.dims[-1] else 0
+
+    def finish(self) -> list[Kernel]:
+        for kernel in self._made:
+            kernel.reads = {name for name in kernel.reads if self._where.get(name) is not kernel}
+        read = {name for kernel in self._made for name in kernel.reads}
+        for name in read & set(self._where):
+            self._where[name].writes.add(name)
+        return self._made
 
 
-def _settled(node: Any, facts: Mapping[str, Fact], constants: set[str]) -> bool:
-    """Whether all that the node makes is known without the inputs' values: shapes, and what follows from them."""
-    if any(name in facts and facts[name].value is not None for name in node.output):
-        return True
-    return bool(node.input) and all(not name or name in constants for name in node.input)
-
-
-def _joined(
-    node: Any,
-    inputs: list[str],
-    where: Mapping[str, Kernel],
-    users: Mapping[str, int],
-    source: Mapping[str, str],
-    facts: Mapping[str, Fact],
-) -> Kernel | None:
-    """The kernel that the node is computed in, if it begins none: that of the largest tensor that it alone reads."""
-    if node.op_type in PRODUCTS:
-        return None
-    alone = [name for name in inputs if name in where and users.get(name, 0) <= 1]
-    if node.op_type in _REDUCTIONS:
-        # a reduction reads what was computed element by element just before it, but is no part of a product
-        alone = [name for name in alone if not where[name].product]
-    if not alone:
-        return None
-    return where[max(alone, key=lambda name: facts[name].elements if name in facts else 0)]
+def kernels(
+    nodes: Sequence[Any], facts: Mapping[str, Fact], outputs: Sequence[str], constants: set[str]
+) -> list[Kernel]:
+    """Group the nodes of a graph (in order) into kernels. What is known before the execution is in none."""
+    return _Grouping(nodes, facts, outputs, constants).finish()
 
 
 def activation_bytes(made: Sequence[Kernel], facts: Mapping[str, Fact], given: set[str]) -> int:
     """Bytes that one execution context needs for these shapes, beside the inputs and outputs that are `given`."""
-    first: dict[str, int] = {}
-    last: dict[str, int] = {}
-    for time, kernel in enumerate(made):
-        for name in kernel.writes:
-            first.setdefault(name, time)
-        for name in kernel.reads:
-            last[name] = time
-    sizes = {n: _aligned(size(facts[n])) for n in first if n in last and n in facts and n not in given}
-    steps = [0] * (len(made) + 1)
-    for name, nbytes in sizes.items():
+    first = {name: time for time, kernel in enumerate(made) for name in kernel.writes}
+    last = {name: time for time, kernel in enumerate(made) for name in kernel.reads}
+    steps = [kernel.scratch for kernel in made]
+    for name in first.keys() & last.keys() - given:
         for time in range(first[name], last[name] + 1):
-            steps[time] += nbytes
-    scratch = SCRATCH if any(kernel.product for kernel in made) else 0
-    return max(steps) + scratch
+            steps[time] += _aligned(size(facts[name])) if name in facts else 0
+    return max(steps, default=0) + (SCRATCH if any(kernel.product for kernel in made) else 0)

@@ -125,10 +125,12 @@ class Logger(ILogger):
                 min_severity,
                 constructor=True,
             )
-        self.min_severity = min_severity
+        self._least = min_severity
+
+    min_severity = property(lambda self: self._least, lambda self, value: setattr(self, "_least", value))
 
     def log(self, severity: Any, msg: str) -> None:
-        if int(severity) > int(self.min_severity):
+        if int(severity) > int(self._least):
             return
         letter = {"INTERNAL_ERROR": "F", "ERROR": "E", "WARNING": "W", "INFO": "I"}.get(severity.name, "V")
         stream = sys.stderr if int(severity) <= int(Severity.ERROR) else sys.stdout
@@ -153,7 +155,7 @@ class IProgressMonitor(Interface):
 
 
 class IOutputAllocator(Interface):
-    """Derive from it and define `reallocate_output(...)` or `reallocate_output_async(...)`, and `notify_shape(...)`."""
+    """Derive from it and define `reallocate_output` or `reallocate_output_async`, and `notify_shape`."""
 
 
 class IDebugListener(Interface):
