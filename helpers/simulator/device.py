@@ -56,6 +56,7 @@ BASE_ADDRESS = 0x3_0200_0000  # as CUDA hands them out; far below any host mappi
 ALIGNMENT = 256
 BEHIND = 1 << 30  # so far behind a buffer, an address was computed from the buffer's; elsewhere it is somebody else's
 T4_MEMORY = 15 << 30
+LARGEST_VOLUME = 1 << 40  # elements of a tensor
 # The record keeps the latest events; indices go on counting. Freed buffers are remembered to name a stale pointer.
 RECORD_LIMIT = 50_000
 FREED_LIMIT = 1_000
@@ -1107,7 +1108,11 @@ class Device(Releasing):
 
         `rows` and pitches are as in `memcpy_htod`; by value the rows come packed.
         """
-        into = np.empty(nbytes, np.uint8) if pageable and nbytes >= 0 else None
+        into = None
+        if pageable:
+            with self._usable:  # before memory is taken for it
+                self._device_rows(address, nbytes, rows, pitch, "copy device to host")
+            into = np.empty(nbytes, np.uint8)
         self._memcpy_dtoh(address, nbytes, host, offset, into, stream, wait, dtype, rows, pitch, host_pitch)
         return None if into is None else into.tobytes()
 
@@ -1239,6 +1244,9 @@ class Device(Releasing):
 
     def _memset(self, stream: int, address: int, pattern: bytes, count: int, wait: bool) -> None:
         queue = self._target(stream, wait)
+        if len(pattern) not in (1, 2, 4):
+            detail = f"memset: a pattern of {len(pattern)} bytes; expected 1, 2 or 4"
+            raise DeviceError("CUDA_ERROR_INVALID_VALUE", detail)
         nbytes = len(pattern) * count
         allocation, start = self._range(address, nbytes, "memset")
         if queue.capture is not None:
@@ -1250,7 +1258,7 @@ class Device(Releasing):
 
         def run() -> None:
             filled = allocation.touch(Rows(start, nbytes), overwrites=True)
-            filled[...] = np.tile(np.frombuffer(pattern, np.uint8), count).reshape(filled.shape)
+            filled.reshape(-1, len(pattern))[...] = np.frombuffer(pattern, np.uint8)
 
         operation = self._enqueue(queue, event, run)
         if wait:
@@ -1317,12 +1325,15 @@ class Device(Releasing):
     ) -> dict[str, Shape]:
         """Shapes of all outputs; raises where those of the inputs are missing or do not fit together."""
         for tensor in engine.inputs:
-            if len(shapes.get(tensor.name, ())) != len(tensor.shape):
+            shape = shapes.get(tensor.name)
+            if shape is None or len(shape) != len(tensor.shape):
                 raise DeviceError(
                     "CUDA_ERROR_INVALID_VALUE",
-                    f"input tensor {tensor.name!r} has {len(tensor.shape)} dimensions, the shape given is "
-                    f"{shapes.get(tensor.name)}",
+                    f"input tensor {tensor.name!r} has {len(tensor.shape)} dimensions, the shape given is {shape}",
                 )
+            if math.prod(max(d, 1) for d in shape) > LARGEST_VOLUME:  # sums and products of it must stay integers
+                detail = f"input tensor {tensor.name!r}: no tensor of shape {shape} can be"
+                raise DeviceError("CUDA_ERROR_INVALID_VALUE", detail)
             if values and tensor.name in values:
                 Device._host_values(tensor, tuple(shapes[tensor.name]), values)
         try:
@@ -1419,7 +1430,7 @@ class Device(Releasing):
             if problem:
                 raise DeviceError("CUDA_ERROR_INVALID_VALUE", problem)
             given[tensor.name] = shape
-        all_shapes = {**given, **self._shapes(engine, shapes, values)}
+        all_shapes = {**given, **self._shapes(engine, {n: list(s) for n, s in given.items()}, values)}
         on_host = {t.name: self._host_values(t, given[t.name], values) for t in engine.inputs if t.shape_tensor}
         places: dict[str, tuple[Allocation, int, int]] = {}
         for tensor in (*engine.inputs, *engine.outputs):

@@ -166,10 +166,10 @@ class Engine:
             # shapes that follow from shapes in a way that ONNX's inference does not see: any values show them
             shapes = {name: array.shape for name, array in self.infer(self._arrays(given, values)).items()}
         for tensor in self.outputs:
-            if len(shapes[tensor.name]) != len(tensor.shape):
+            shape = shapes[tensor.name]
+            if len(shape) != len(tensor.shape) or any(d < -1 for d in shape):
                 raise ExecutionError(
-                    f"output {tensor.name!r} of the model has {len(shapes[tensor.name])} dimensions; the plan says"
-                    f" {len(tensor.shape)}"
+                    f"output {tensor.name!r} of the model has shape {list(shape)}; the plan says {list(tensor.shape)}"
                 )
         return shapes
 

@@ -19,6 +19,7 @@ POISON = 0xFF
 # where memory is first touched: filling all of an allocation would cost more time than the work that it is for.
 POISON_BLOCK = 64 << 10
 POOLED = 128 << 20  # allocations up to this size are made of pages that were freed before, as far as there are any
+MANY_ROWS = 1 << 16
 POOL_LIMIT = 512 << 20
 
 
@@ -56,8 +57,8 @@ class Rows:
             return False
         if self.start >= other.start + other.extent or other.start >= self.start + self.extent:
             return False
-        if self.whole and other.whole:
-            return True
+        if (self.whole and other.whole) or max(self.rows, other.rows) > MANY_ROWS:
+            return True  # of very many rows nobody asks which
         mine = self.start + self.pitch * np.arange(self.rows)
         # the rows k of the other that reach behind my row's start, and begin before its end
         pitch = max(other.pitch, 1)
@@ -235,6 +236,8 @@ def in_rows(start: int, nbytes: int, rows: int, pitch: int, what: str) -> Rows:
             f"{what}: {nbytes:,} bytes in {rows:,} rows; expected 0 bytes or more, in one row or more of equal width"
         )
         raise DeviceError("CUDA_ERROR_INVALID_VALUE", detail)
+    if nbytes == 0:
+        return Rows(start, 0)  # however many
     width = nbytes // rows
     if pitch and pitch < width:
         detail = f"{what}: the pitch is {pitch:,} bytes, the width {width:,}. Expected rows that do not overlap."
@@ -249,8 +252,8 @@ def mark(allocation: Allocation, piece: Rows, dtype: str) -> None:
         for other, (length, _) in list(allocation.written.items()):
             if other < piece.start + piece.extent and piece.start < other + length:
                 del allocation.written[other]
-    if whole:
-        allocation.written[piece.start] = (piece.extent, dtype)
+    if whole or piece.rows > MANY_ROWS:
+        allocation.written[piece.start] = (piece.extent, dtype if whole else "")
         return
     for row in range(piece.rows):
         allocation.written[piece.start + row * piece.pitch] = (piece.width, dtype)
@@ -265,6 +268,9 @@ def fits(tensor: str, written: str) -> bool:
     """Whether memory written as numpy dtype `written` may be read as a tensor of numpy dtype `tensor`."""
     if is_bytes(written) or tensor == written:
         return True
-    a, b = np.dtype(tensor), np.dtype(written)
+    try:
+        a, b = np.dtype(tensor), np.dtype(written)
+    except TypeError:  # a name that NumPy does not know, of a type that another package made
+        return True
     raw = b.kind == "u"  # unsigned integers of the same size carry any bits, as in array.view(np.uint16)
     return a.itemsize == b.itemsize and (raw or (a.kind in "iub") == (b.kind in "iub"))

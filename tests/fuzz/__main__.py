@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from . import campaign, onnx_files, plans
+from . import campaign, messages, onnx_files, plans
 
-CAMPAIGNS = {c.name: c for c in (plans.PLANS, onnx_files.NVIDIA)}
+CAMPAIGNS = {c.name: c for c in (plans.PLANS, messages.MESSAGES, onnx_files.NVIDIA)}
 
 
 def main(arguments: list[str]) -> int:

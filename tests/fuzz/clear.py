@@ -7,8 +7,8 @@ import re
 # A Python error that nobody expected there, with its own words or its bare name
 _ACCIDENT = re.compile(
     r"\b(KeyError|IndexError|AttributeError|TypeError|ValueError|AssertionError|StopIteration|ZeroDivisionError|OverflowError"
-    r"|UnboundLocalError|MemoryError|RecursionError|struct\.error|NoneType|NotImplementedError)\b"
-    r"|Traceback|unknown error|object has no attribute|positional argument|unpack|zip\(\)|not subscriptable|list index"
+    r"|UnboundLocalError|MemoryError|RecursionError|struct\.error|NotImplementedError)\b"
+    r"|'NoneType' object|Traceback|unknown error|object has no attribute|positional argument|unpack|zip\(\)|not subscriptable|list index"
     r"|unsupported operand|cannot reshape|cannot broadcast|out of bounds|int too large|Python int"
 )
 
