@@ -376,12 +376,14 @@ def test_engine_and_runtime_may_be_collected_before_the_context(trt, cuda, plans
     context.set_input_shape("x", (1, 8))
     context.set_tensor_address("x", int(given))
     context.set_tensor_address("y", int(result))
+    assert context.execute_async_v3(stream.handle)
     handle = stream.handle
-    del stream
+    del stream  # pycuda destroys it; what it holds still runs
     gc.collect()
-    assert context.execute_async_v3(handle)  # handles are integers
     cuda.Context.synchronize()
     assert (cuda.from_device(result, (1, 8), np.float32) == 2).all()
+    assert not context.execute_async_v3(handle)
+    assert "is no stream of this device" in log.said()
 
 
 def test_memory_of_engines_and_contexts_is_counted_and_comes_back(trt, cuda, plans, log):

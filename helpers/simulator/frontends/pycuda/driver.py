@@ -203,11 +203,13 @@ class Device:
 
 
 class Stream:
-    """A queue of device work. `handle` is an integer, and stays valid when this object is gone."""
+    """A queue of device work. `handle` is an integer, and valid as long as this object is: keep the object."""
 
     def __init__(self, flags: int = 0) -> None:
         _need_active_context()
         self.handle: int = _call("cuStreamCreate", "stream_create", int(flags))
+        # What is queued still runs. At interpreter exit pycuda's objects go with their context.
+        weakref.finalize(self, _host.current().device.release, "stream_destroy", self.handle).atexit = False
 
     def synchronize(self) -> None:
         _call("cuStreamSynchronize", "stream_synchronize", self.handle)
