@@ -64,29 +64,18 @@ class PinnedArray(np.ndarray):
     def __getitem__(self, key: Any) -> Any:
         result = super().__getitem__(key)
         if isinstance(result, PinnedArray):
-            if _shares(result, self):
-                return result
+            if _basic(key):
+                return result  # a view: nothing is read yet
             result = result.view(np.ndarray)  # advanced indexing copies
             _tell(self, False)
-            return result
-        # one element: note just its bytes
-        one = key if isinstance(key, tuple) else (key,)
-        try:
-            _tell(super().__getitem__((*one, ...)), False)
-        except (IndexError, TypeError):
-            _tell(self, False)
+        elif self._shadow is not None and (self._shadow.accesses or self._shadow.gone):
+            _tell(super().__getitem__(_as_view(key)), False)  # one element
         return result
 
     def __setitem__(self, key: Any, value: Any) -> None:
         value = _read(value)
-        if _device is not None and self._shadow is not None:
-            part = self
-            try:
-                view = super().__getitem__((*key, ...) if isinstance(key, tuple) else (key, ...))
-                if isinstance(view, PinnedArray) and _shares(view, self):
-                    part = view
-            except (IndexError, TypeError):
-                pass
+        if self._shadow is not None and not (self._shadow.full and self._shadow.quiet):
+            part = super().__getitem__(_as_view(key)) if _basic(key) else self
             _tell(part, True)
         super().__setitem__(key, value)
 
@@ -110,17 +99,34 @@ class PinnedArray(np.ndarray):
         super().sort(*arguments, **keywords)
 
 
+def _basic(key: Any) -> bool:
+    """Whether indexing by `key` gives a view."""
+    if isinstance(key, tuple):
+        return all(each is None or each is ... or isinstance(each, slice | int | np.integer) for each in key)
+    return key is None or key is ... or isinstance(key, slice | int | np.integer)
+
+
+def _as_view(key: Any) -> Any:
+    """The same place, as an array even where it is one element."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return parts if any(each is ... for each in parts) else (*parts, ...)
+
+
 def _plain(value: Any) -> Any:
     return value.view(np.ndarray) if isinstance(value, PinnedArray) else value
 
 
 def _tell(value: Any, write: bool) -> None:
-    if _device is not None and isinstance(value, PinnedArray) and value._shadow is not None and value.size:
-        shadow = value._shadow
-        if shadow.accesses or shadow.gone:
-            address = np.ndarray.__getattribute__(value, "__array_interface__")["data"][0]
-            if shadow.start <= address < shadow.start + shadow.nbytes:
-                _device.host_access(shadow, value.view(np.ndarray), write)
+    """The host reads or writes this array, if it is a pinned one."""
+    if _device is None or not isinstance(value, PinnedArray) or value._shadow is None or not value.size:
+        return
+    shadow = value._shadow
+    if shadow.quiet and (shadow.full or not write):
+        return
+    plain = value.view(np.ndarray)
+    address = plain.__array_interface__["data"][0]
+    if shadow.start <= address < shadow.start + shadow.nbytes:
+        _device.host_access(shadow, plain, address, write)
 
 
 def _read(value: Any) -> Any:
@@ -137,12 +143,6 @@ def _deep(value: Any, unread: list[int]) -> Any:
     if type(value) in (list, tuple):
         return type(value)(_deep(each, unread) for each in value)
     return value
-
-
-def _shares(view: np.ndarray, of: np.ndarray) -> bool:
-    low, high = np.lib.array_utils.byte_bounds(view)
-    start, end = np.lib.array_utils.byte_bounds(of)
-    return start <= low and high <= end and not view.flags.owndata
 
 
 def _plain_of(array: Any, result: Any) -> bool:

@@ -177,6 +177,16 @@ class Shadow:
                 return access
         return None
 
+    @property
+    def full(self) -> bool:
+        """Whether all of its bytes hold something."""
+        return not self.written.missing(0, self.nbytes)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no access of it, by whomever, can be a mistake of the host's."""
+        return not self.accesses and not self.gone
+
     def fill(self, rows: Rows, where: Site | None) -> None:
         """These bytes hold something now."""
         for start, end in each(rows):
