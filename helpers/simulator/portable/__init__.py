@@ -4,6 +4,7 @@ It gives NVIDIA's verdicts, return values and log texts, and the same container 
 There are no tactics to choose here: the simulated runtime executes the ONNX model.
 """
 
+# ruff: noqa: F401
 from __future__ import annotations
 
 from typing import Any
@@ -64,4 +65,3 @@ def get_builder_plugin_registry(arg0: Any) -> IPluginRegistry:
 
 def get_nv_onnx_parser_version() -> int:
     return 200
-

@@ -20,7 +20,7 @@ from .network import INetworkDefinition, IPluginRegistry, ITensor
 from .objects import Native
 from .parser import Parsed
 from .shapes import Fact, label
-from .types import ILogger, incompatible, index
+from .types import ILogger, check_logger, incompatible, index
 
 _ENDS = ("MIN", "OPT", "MAX")
 _UNKNOWN = Fact(0, None)
@@ -46,8 +46,7 @@ class Builder(Native):
     """`tensorrt.Builder`."""
 
     def __init__(self, logger: ILogger) -> None:
-        if not isinstance(logger, ILogger):
-            raise incompatible("tensorrt.Builder(logger: tensorrt.ILogger)", logger, constructor=True)
+        check_logger(logger)
         self._logger = logger
         self._networks = 0
         self.reset()
@@ -252,7 +251,7 @@ class Builder(Native):
             raise _NoPlan(f"Error Code 2: OutOfMemory (Requested size was {needed} bytes.)")
         self._log(Severity.INFO, f"Max Scratch Memory: {needed} bytes")
         self._log(Severity.INFO, f"Total Activation Memory: {needed} bytes")
-        return needed, [_line(parsed, kernel) for kernel in made]
+        return needed, [_line(parsed, kernel, place) for place, kernel in enumerate(made)]
 
 
 class _Phase:
@@ -308,8 +307,8 @@ def _validate_input(tensor: ITensor, i: int, given: Any) -> None:
         for end, dims in zip(_ENDS, given or (), strict=False):
             if dims != shape:
                 raise _usage(
-                    f"Input tensor {name} has static dimensions that don't match k{end} dimensions in profile index {i}."
-                    f" Input dimensions are {_joined(shape)} but profile dimensions are {_joined(dims)}."
+                    f"Input tensor {name} has static dimensions that don't match k{end} dimensions in profile index"
+                    f" {i}. Input dimensions are {_joined(shape)} but profile dimensions are {_joined(dims)}."
                 )
         return
     if given is None:
@@ -323,8 +322,8 @@ def _validate_input(tensor: ITensor, i: int, given: Any) -> None:
         low, best, high = (dims[axis] for dims in given)
         if size != -1 and not low == best == high == size:
             raise _usage(
-                f"Dimension mismatch for tensor {name} and profile {i}. At dimension axis {axis}, profile has min={low},"
-                f" opt={best}, max={high} but tensor has {size}."
+                f"Dimension mismatch for tensor {name} and profile {i}. At dimension axis {axis}, profile has"
+                f" min={low}, opt={best}, max={high} but tensor has {size}."
             )
 
 
@@ -386,7 +385,7 @@ def _check_kernels(
 
 def _own(network: INetworkDefinition) -> Parsed:
     """What was parsed, where the network still is that."""
-    parsed = network._parsed
+    parsed: Parsed | None = network._parsed
     if parsed is None:
         raise _NoPlan(
             "[simulator] this network did not come from an ONNX model, and the simulated runtime runs ONNX models only."
@@ -407,7 +406,7 @@ def _own(network: INetworkDefinition) -> Parsed:
             f"[simulator] this network was edited after parsing ({edit}), and the simulated runtime would run the ONNX"
             " model without the edit. Make the change in the ONNX model, or run on a GPU."
         )
-    return parsed  # type: ignore[no-any-return]
+    return parsed
 
 
 def _tensors(parsed: Parsed) -> tuple[TensorSpec, ...]:
@@ -471,9 +470,7 @@ def _dynamic(network: INetworkDefinition, profile: IOptimizationProfile) -> dict
 
 
 def _values(network: INetworkDefinition, profile: IOptimizationProfile) -> dict[str, Triple]:
-    return {
-        t.name: profile._values[t.name] for t in network._inputs if t.is_shape_tensor and t.name in profile._values
-    }
+    return {t.name: profile._values[t.name] for t in network._inputs if t.is_shape_tensor and t.name in profile._values}
 
 
 def _constants(parsed: Parsed) -> set[str]:
@@ -488,11 +485,25 @@ def _weight_bytes(parsed: Parsed) -> int:
     return sum(memory.size(parsed.facts[name]) for name in used & _constants(parsed))
 
 
-def _line(parsed: Parsed, kernel: memory.Kernel) -> str:
-    """A kernel as the log lists it."""
+# What NVIDIA's list of layers calls parts of a kernel: the first letters of an operator, with these exceptions.
+_PARTS = {
+    "LayerNormalization": "MeanSubMulMeanAddSqrtDivMulMulAdd",
+    "Softmax": "MaxrSubExpSumDiv",
+    "MatMul": "Fc",
+    "Gemm": "Fc",
+    "Gelu": "DivErfAddMulMul",
+    "ReduceMax": "Maxr",
+    "ReduceMean": "Mean",
+    "ReduceSum": "Sum",
+}
+
+
+def _line(parsed: Parsed, kernel: memory.Kernel, place: int) -> str:
+    """A kernel as the log lists it: its name says what was fused."""
     nodes = [parsed.light.graph.node[i] for i in kernel.nodes]
-    kind = "gemm" if kernel.product else "fusion"
-    name = "+".join(node.op_type for node in nodes)
+    kind = "kgen" if not kernel.product else "gemm" if len(nodes) == 1 else "runtime_fusion"
+    parts = "".join(_PARTS.get(node.op_type, node.op_type[:4].capitalize()) for node in nodes)
+    name = f"{label(nodes[0]) if kind == 'gemm' else f'__myl_{parts}'}_myl0_{place}"
     notes = "".join(f"[ONNX Layer: {label(node)}]" for node in nodes)
     reads, writes = ", ".join(sorted(kernel.reads)), ", ".join(sorted(kernel.writes))
     return f"Name: {name}, LayerType: {kind}, Inputs: [{reads}], Outputs: [{writes}], Metadata: {notes}"

@@ -43,9 +43,7 @@ class IOptimizationProfile(Native):
 
     def set_shape(self, input: str, min: Any, opt: Any, max: Any) -> None:
         """Give the input its three shapes. RuntimeError for a negative dimension."""
-        signature = (
-            "set_shape(self, input: str, min: tensorrt.Dims, opt: tensorrt.Dims, max: tensorrt.Dims) -> None"
-        )
+        signature = "set_shape(self, input: str, min: tensorrt.Dims, opt: tensorrt.Dims, max: tensorrt.Dims) -> None"
         try:
             low, best, high = (tuple(Dims(shape)) for shape in (min, opt, max))
         except (TypeError, ValueError):
@@ -74,7 +72,9 @@ class IOptimizationProfile(Native):
 
     def set_shape_input(self, input: str, min: Any, opt: Any, max: Any) -> None:
         """Give the values of an input that is a shape. RuntimeError where they are not min <= opt <= max."""
-        signature = "set_shape_input(self, input: str, min: Sequence[int], opt: Sequence[int], max: Sequence[int]) -> None"
+        signature = (
+            "set_shape_input(self, input: str, min: Sequence[int], opt: Sequence[int], max: Sequence[int]) -> None"
+        )
         low, best, high = (tuple(index(v, signature) for v in values) for values in (min, opt, max))
         self._values[input] = (low, best, high)
         if not _ordered(self._values[input]):
@@ -97,9 +97,7 @@ class IOptimizationProfile(Native):
         if 0 <= value <= 1:
             self._extra = float(value)
         else:
-            self._error(
-                "setExtraMemoryTarget", 3, "Parameter check failed, condition: target >= 0.F && target <= 1.F."
-            )
+            self._error("setExtraMemoryTarget", 3, "Parameter check failed, condition: target >= 0.F && target <= 1.F.")
 
     def __bool__(self) -> bool:
         wrong = [name for name, shapes in (*self._shapes.items(), *self._values.items()) if not _ordered(shapes)]
@@ -178,7 +176,9 @@ class IBuilderConfig(Native):
         if profile is not None and not isinstance(profile, IOptimizationProfile):
             raise incompatible("add_optimization_profile(self, profile: tensorrt.IOptimizationProfile) -> int", profile)
         if profile is None or not profile:
-            self._error("addOptimizationProfile", "profile->isValid()." if profile is not None else "profile != nullptr.")
+            self._error(
+                "addOptimizationProfile", "profile->isValid()." if profile is not None else "profile != nullptr."
+            )
             return -1
         self._profiles.append(profile)
         return len(self._profiles) - 1
@@ -333,7 +333,8 @@ class IBuilderConfig(Native):
 
 
 _OUT_OF_RANGE = (
-    "index >= 0 && index < std::ssize(mConfig.computeCapabilities). Index of compute capability is not in a valid range."
+    "index >= 0 && index < std::ssize(mConfig.computeCapabilities). Index of compute capability is not in a valid"
+    " range."
 )
 
 

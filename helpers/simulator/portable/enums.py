@@ -7,14 +7,15 @@ before arithmetic (`1 << int(flag)`).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 
 class _Enumeration:
     """Base of all classes that `enum` makes."""
 
     __slots__ = ("__weakref__", "_value")
-    __members__: dict[str, Any] = {}
+    __members__: ClassVar[dict[str, Any]] = {}
+    _value: int
 
     def __init__(self, value: int) -> None:
         if isinstance(value, str | float) or not hasattr(value, "__index__"):
@@ -39,7 +40,7 @@ class _Enumeration:
         return int(self._value)
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other._value == self._value  # type: ignore[attr-defined]
+        return type(other) is type(self) and other._value == self._value
 
     def __str__(self) -> str:
         return f"{type(self).__name__}.{self.name}"
@@ -139,8 +140,7 @@ _MEMBERS = {
     "LoopOutput": "LAST_VALUE=0 CONCATENATE=1 REVERSE=2",
     "MatrixOperation": "NONE=0 TRANSPOSE=1 VECTOR=2",
     "MemoryPoolType": (
-        "WORKSPACE=0 DLA_MANAGED_SRAM=1 DLA_LOCAL_DRAM=2 DLA_GLOBAL_DRAM=3 TACTIC_DRAM=4 "
-        "TACTIC_SHARED_MEMORY=5"
+        "WORKSPACE=0 DLA_MANAGED_SRAM=1 DLA_LOCAL_DRAM=2 DLA_GLOBAL_DRAM=3 TACTIC_DRAM=4 TACTIC_SHARED_MEMORY=5"
     ),
     "MoEActType": "NONE=0 SILU=1",
     "NetworkDefinitionCreationFlag": "STRONGLY_TYPED=0",
@@ -173,8 +173,7 @@ _MEMBERS = {
     "TacticSource": "EDGE_MASK_CONVOLUTIONS=0 JIT_CONVOLUTIONS=1",
     "TempfileControlFlag": "ALLOW_IN_MEMORY_FILES=0 ALLOW_TEMPORARY_FILES=1",
     "TensorFormat": (
-        "LINEAR=0 CHW2=1 HWC8=2 CHW4=3 CHW16=4 CHW32=5 DHWC8=6 CDHW32=7 HWC=8 DLA_LINEAR=9 DLA_HWC4=10 "
-        "HWC16=11 DHWC=12"
+        "LINEAR=0 CHW2=1 HWC8=2 CHW4=3 CHW16=4 CHW32=5 DHWC8=6 CDHW32=7 HWC=8 DLA_LINEAR=9 DLA_HWC4=10 HWC16=11 DHWC=12"
     ),
     "TensorIOMode": "NONE=0 INPUT=1 OUTPUT=2",
     "TensorLocation": "DEVICE=0 HOST=1",

@@ -117,13 +117,14 @@ class _Grouping:
     def _join(self, node: Any, inputs: set[str], alone: set[str], before: set[Kernel]) -> Kernel:
         """The kernel of the node: the last of those that it reads from, if it may be part of that; else a new one."""
         last = max(before, key=self._made.index, default=None)
-        fits = last is not None and all(name in alone for name in inputs if self._where.get(name) is last)
-        if last is not None and fits:
+        fits = last is not None
+        if last is not None and node.op_type in PRODUCTS + _REDUCTIONS:
+            fits = all(name in alone for name in inputs if self._where.get(name) is last)
             half = any(name in self._facts and self._facts[name].kind == TensorProto.FLOAT16 for name in inputs)
             if node.op_type in PRODUCTS:
-                fits = last.scores and node.op_type == "MatMul"
-            elif node.op_type in _REDUCTIONS:
-                fits = not last.product or (half and node.op_type == "Softmax")
+                fits = fits and last.scores and node.op_type == "MatMul"
+            else:
+                fits = fits and (not last.product or (half and node.op_type == "Softmax"))
         if last is not None and fits:
             return last
         self._made.append(Kernel())

@@ -134,7 +134,9 @@ class ITensor(Native):
 class ILayer(Native):
     """A layer of a network: a node of the ONNX model, or one of its weights."""
 
-    def __init__(self, network: INetworkDefinition, kind: Any, name: str, inputs: list[Any], outputs: list[Any]) -> None:
+    def __init__(
+        self, network: INetworkDefinition, kind: Any, name: str, inputs: list[Any], outputs: list[Any]
+    ) -> None:
         self._network = weakref.ref(network)
         self._type, self._name, self._inputs, self._outputs = kind, name, inputs, outputs
         self._metadata = "" if kind == LayerType.CONSTANT else f"[ONNX Layer: {name}]"
@@ -150,9 +152,11 @@ class ILayer(Native):
 
     def get_output(self, index: int) -> ITensor | None:
         if 0 <= index < len(self._outputs):
-            return self._outputs[index]  # type: ignore[no-any-return]
+            return self._outputs[index]
         network: Any = self._network()
-        network._out_of_range("ILayer::getOutput", index, "layer output tensor index", "ILayer::getNbOutputs", self._outputs)
+        network._out_of_range(
+            "ILayer::getOutput", index, "layer output tensor index", "ILayer::getNbOutputs", self._outputs
+        )
         return None
 
     def get_output_type(self, index: int) -> Any:
@@ -275,7 +279,7 @@ class IPluginRegistry(Native):
     all_creators = property(lambda self: [])
     all_creators_recursive = property(lambda self: [])
     parent_search_enabled = property(lambda self: True)
-    error_recorder = property(lambda self: None, lambda self, value: None)
+    error_recorder = property(lambda self: None)
 
     def get_creator(self, type: str, version: str, plugin_namespace: str = "") -> None:
         return None
@@ -292,4 +296,3 @@ class ITimingCache(Native):
 
     def serialize(self) -> bytes:
         return b""
-

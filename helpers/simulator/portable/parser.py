@@ -18,21 +18,21 @@ from .model import SPOKEN, TYPES, Fault, Refused
 from .network import ILayer, INetworkDefinition, ITensor, LayerType, layer_type
 from .objects import Native
 from .shapes import ELEMENTWISE, Fact, Walk, dims_of, label, shape_inputs, skeleton, symbolic
-from .types import ILogger, incompatible
+from .types import ILogger, check_logger, incompatible
 
 DataType = ENUMS["DataType"]
 ErrorCode = ENUMS["ErrorCode"]
 Flag = ENUMS["OnnxParserFlag"]
 
 # Operators that NVIDIA's parser has no importer for; it looks for a plugin then, and there is none.
-_UNSUPPORTED = frozenset(
-    """AffineGrid Bernoulli BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor CenterCropPad Col2Im Compress
+_UNSUPPORTED = """
+    AffineGrid Bernoulli BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor CenterCropPad Col2Im Compress
     ConcatFromSequence ConvInteger CumProd DFT DeformConv Det DynamicQuantizeLinear ImageDecoder MatMulInteger
     MaxRoiPool MaxUnpool MelWeightMatrix Multinomial NegativeLogLikelihoodLoss Optional OptionalGetElement
     OptionalHasElement QLinearConv QLinearMatMul RegexFullMatch SequenceAt SequenceConstruct SequenceEmpty
     SequenceErase SequenceInsert SequenceLength SequenceMap SoftmaxCrossEntropyLoss SplitToSequence StringConcat
-    StringNormalizer StringSplit SwiGLU TfIdfVectorizer Unique""".split()
-)
+    StringNormalizer StringSplit SwiGLU TfIdfVectorizer Unique
+""".split()  # noqa: SIM905
 _REFUSED_BY_NAME = ("SequenceConstruct", "SequenceAt", "SequenceEmpty", "SequenceInsert", "SequenceErase")
 _CONTRIB = ("GroupQueryAttention", "MultiHeadAttention")
 # the plugins that some importers need, and TensorRT-RTX does not have
@@ -54,7 +54,7 @@ class Parsed:
     """
 
     onnx: bytes
-    light: onnx.ModelProto
+    light: Any
     facts: dict[str, Fact]
     walk: Walk
     inputs: tuple[tuple[ITensor, str, tuple[int, ...]], ...]
@@ -108,7 +108,8 @@ class OnnxParser(Native):
     """Fills a network from an ONNX model."""
 
     def __init__(self, network: INetworkDefinition, logger: ILogger) -> None:
-        if not isinstance(network, INetworkDefinition) or not isinstance(logger, ILogger):
+        check_logger(logger)
+        if not isinstance(network, INetworkDefinition):
             raise incompatible(
                 "tensorrt.OnnxParser(network: tensorrt.INetworkDefinition, logger: tensorrt.ILogger)",
                 network,
@@ -173,7 +174,7 @@ class OnnxParser(Native):
 
     def get_subgraph_nodes(self, index: int) -> list[int]:
         """All nodes are in subgraph 0 of a model that was parsed whole."""
-        network = self._network()
+        network: Any = self._network()
         return list(range(len(network._parsed.light.graph.node))) if self._done() and index == 0 else []
 
     def _done(self) -> bool:
@@ -324,8 +325,8 @@ class OnnxParser(Native):
                 self._log(Severity.INFO, f"Plugin not found with node attribute namespace: {plugin}")
                 self._log(Severity.INFO, f"Searching for plugin with node domain namespace: {plugin}")
         for i, node in unknown:
-            code, text = "INVALID_NODE", 'creator && "Plugin not found, are the plugin name, version, and namespace correct?"'
-            func = "checkFallbackPluginImporter"
+            code, func = "INVALID_NODE", "checkFallbackPluginImporter"
+            text = 'creator && "Plugin not found, are the plugin name, version, and namespace correct?"'
             if node.op_type in _REFUSED_BY_NAME:
                 code, text, func = "UNSUPPORTED_NODE", "false", f"check{node.op_type}"
             fault = Fault(code, text, func, i, node.name, node.op_type)
@@ -439,7 +440,8 @@ class OnnxParser(Native):
         if op in ELEMENTWISE or (op == "Gemm" and i == 2):
             what = "IElementWiseLayer with inputs " + " and ".join(node.input)
             self._log(Severity.WARNING, f"{what}: first input has type {a} but second input has type {b}.")
-            text = f"ElementWiseOperation {ELEMENTWISE.get(op, 'SUM')} must have same input types. But they are of types {a} and {b}."
+            text = f"ElementWiseOperation {ELEMENTWISE.get(op, 'SUM')} must have same input types."
+            text += f" But they are of types {a} and {b}."
         elif op in ("MatMul", "Gemm"):
             text = f"IMatrixMultiplyLayer must have same input types. `A` is of type {a} and `B` is of type {b}."
         elif op == "LayerNormalization":
@@ -448,7 +450,10 @@ class OnnxParser(Native):
                 f" type is {b}."
             )
         elif op == "Concat":
-            text = f"IConcatenationLayer `inputs` must all be of the same type. inputs[{i}] is of type {b} but inputs[{j}] is of type {a}."
+            text = (
+                f"IConcatenationLayer `inputs` must all be of the same type. inputs[{i}] is of type {b} but inputs[{j}]"
+                f" is of type {a}."
+            )
         elif op == "Where":
             what = "ISelectLayer with inputs " + " and ".join(node.input)
             self._log(Severity.WARNING, f"{what}: thenInput input has type {a} but elseInput has type {b}.")
@@ -551,8 +556,10 @@ def _sorted(graph: Any) -> list[int]:
             fine = all(state.get(k) != 1 for k in before)
             todo += [(k, False) for k in reversed(before) if k not in state]
     if not fine:
-        text = "Assertion failed: toposort(graph.node(), &topoOrder, subgraphOuterDeps): Failed to sort the model topologically."
-        raise Refused(Fault("INVALID_GRAPH", text, "parseGraph"), "Failed to sort model topologically")
+        text = "toposort(graph.node(), &topoOrder, subgraphOuterDeps): Failed to sort the model topologically."
+        raise Refused(
+            Fault("INVALID_GRAPH", f"Assertion failed: {text}", "parseGraph"), "Failed to sort model topologically"
+        )
     return order
 
 

@@ -7,6 +7,7 @@ shapes come from its schema's own inference. What TensorRT checks of shapes is c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,17 +43,15 @@ class Fact:
     @property
     def elements(self) -> int:
         """Number of elements; dimensions that are not known count 1."""
-        total = 1
-        for size in self.dims or ():
-            total *= size if isinstance(size, int) else 1
-        return total
+        return math.prod(size for size in self.dims or () if isinstance(size, int))
 
 
 @dataclass(frozen=True)
 class Violation:
-    """A node whose inputs' shapes do not fit. `condition` is what does not hold, `instruction` TensorRT's name of it.
+    """A node whose inputs' shapes do not fit. `instruction` is TensorRT's name of what was checked.
 
-    `parsing` is what the parser says where the shapes are fixed already; `at_ends` tells whether TensorRT also warns of it at a profile's minimum and maximum.
+    `parsing` is what the parser says where the shapes are fixed already. `at_ends` tells whether TensorRT also warns of
+    it at a profile's minimum and maximum.
     """
 
     text: str
@@ -77,7 +76,7 @@ def dims_of(info: Any) -> Dims | None:
 
 
 def skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with its weights turned into inputs (those of up to 4,096 elements stay), and nothing said of shapes."""
+    """The model with its large weights turned into inputs (above 4,096 elements), and nothing said of shapes."""
     graph = model.graph
     light = onnx.ModelProto(ir_version=max(model.ir_version, 4), opset_import=model.opset_import)
     standard = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
@@ -130,14 +129,16 @@ class Walk:
     def run(
         self, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, tuple[int, ...]]
     ) -> tuple[dict[str, Fact], list[Violation]]:
-        """Facts of all tensors for these shapes (and values, of those that are shapes) of inputs, and what does not fit."""
+        """Facts of all tensors for these shapes of inputs (and values of those that are shapes), and what is wrong."""
         facts = dict(self._constants)
         for info in self._light.graph.input:
             if info.name not in facts:
                 kind, dims = info.type.tensor_type.elem_type, shapes.get(info.name) or dims_of(info)
                 value = None
                 if info.name in values:
-                    value = np.array(values[info.name], helper.tensor_dtype_to_np_dtype(kind)).reshape(dims or ())
+                    value = np.array(values[info.name], helper.tensor_dtype_to_np_dtype(kind)).reshape(
+                        shapes.get(info.name, ())
+                    )
                 facts[info.name] = Fact(kind, dims, value)
         violations = []
         for i, node in enumerate(self._light.graph.node):
@@ -260,8 +261,9 @@ def _broadcast(name: str, op: str, present: list[Dims], static: Iterable[Fact | 
         if other is None:
             continue
         a, b = sizes[0], other
-        # a dimension that is fixed in the network must be met; two that are not might still be 1
-        if op != "Where" and any(isinstance(dims[axis], int) and dims[axis] != 1 for dims in fixed):
+        # two dimensions of the network's inputs might still be 1; what is fixed or computed must be met
+        free = all(dims[axis] == 1 or _is_name(dims[axis]) for dims in fixed)
+        if op != "Where" and not free:
             condition, instruction = f"Condition '==' violated: {a} != {b}.", f"CHECK_EQUAL {a} {b}."
         else:
             condition = f"Broadcast has incompatible dimensions: {a} != {b} && {a} != 1 && {b} != 1."
@@ -272,6 +274,11 @@ def _broadcast(name: str, op: str, present: list[Dims], static: Iterable[Fact | 
         conformable = "Shape Error (broadcast dimensions must be conformable)"
         return Violation(f"{name}: {what} {condition}", conformable, instruction)
     return None
+
+
+def _is_name(size: int | str | None) -> bool:
+    """Whether a symbolic dimension is one that the model names, not one that inference made up."""
+    return isinstance(size, str) and not size.startswith("unk__")
 
 
 def _concat(name: str, axis: int, present: list[Dims], static: list[Fact | None]) -> Violation | None:
@@ -303,15 +310,18 @@ def _reshape(node: Any, name: str, inputs: list[Fact | None]) -> Violation | Non
     copies = not any(a.name == "allowzero" and a.i for a in node.attribute)
     target = [int(d) for d in wanted.value]
     target = [data.dims[i] if d == 0 and copies and i < len(data.dims) else d for i, d in enumerate(target)]  # type: ignore[misc]
-    volume = int(np.prod([d for d in target if d != -1], dtype=np.int64))
-    fits = volume == data.elements if -1 not in target else volume and data.elements % volume == 0
-    if fits or (volume == 0 == data.elements):
+    volume = math.prod(d for d in target if d != -1)
+    if -1 in target and volume == 0:
+        why, parsing = "Reshape dimension of -1 has indeterminate solution.", ""
+    elif volume == data.elements or (-1 in target and data.elements % volume == 0):
         return None
+    else:
+        why = f"reshape would change volume {data.elements} to {volume}"
+        parsing = f"Shape Error (reshape changes volume. Reshaping {_spoken(data.dims)} to {_spoken(tuple(target))}.)"
     before, after = " ".join(map(str, data.dims)), " ".join(map(str, target))
     return Violation(
-        f"IShuffleLayer {name}: reshaping failed for tensor: {node.input[0]} reshape would change volume"
-        f" {data.elements} to {volume}",
-        f"Shape Error (reshape changes volume. Reshaping {_spoken(data.dims)} to {_spoken(tuple(target))}.)",
+        f"IShuffleLayer {name}: reshaping failed for tensor: {node.input[0]} {why}",
+        parsing,
         f"RESHAPEinput dims{{{before}}} reshape dims{{{after}}}.",
     )
 

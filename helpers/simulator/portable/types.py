@@ -19,7 +19,10 @@ from .enums import ENUMS, Severity
 
 DataType = ENUMS["DataType"]
 _MAX_DIMS = 8
-_BITS = dict(FLOAT=32, HALF=16, BF16=16, INT8=8, INT32=32, INT64=64, BOOL=8, UINT8=8, FP8=8, INT4=4, FP4=4, E8M0=8)
+_BITS = {
+    "FLOAT": 32, "HALF": 16, "BF16": 16, "INT8": 8, "INT32": 32, "INT64": 64, "BOOL": 8, "UINT8": 8, "FP8": 8,
+    "INT4": 4, "FP4": 4, "E8M0": 8,
+}  # fmt: skip
 _NUMPY = {
     "FLOAT": np.float32,
     "HALF": np.float16,
@@ -135,6 +138,15 @@ class Logger(ILogger):
         letter = {"INTERNAL_ERROR": "F", "ERROR": "E", "WARNING": "W", "INFO": "I"}.get(severity.name, "V")
         stream = sys.stderr if int(severity) <= int(Severity.ERROR) else sys.stdout
         print(time.strftime("[%m/%d/%Y-%H:%M:%S]"), "[TRT]", f"[{letter}]", msg, file=stream)
+
+
+def check_logger(logger: Any) -> None:
+    """TypeError for what is no logger."""
+    if not isinstance(logger, ILogger):
+        raise TypeError(
+            "incompatible function arguments: expected a tensorrt.ILogger (such as trt.Logger()), got"
+            f" {type(logger).__name__}"
+        )
 
 
 class IProfiler(Interface):
