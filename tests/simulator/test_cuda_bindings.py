@@ -188,6 +188,7 @@ def test_pinned_memory_is_asynchronous_and_poisoned(cudart):
     ok(cudart.cudaMemcpyAsync(array, device, array.nbytes, kind.cudaMemcpyDeviceToHost, stream))
     assert np.isnan(array).all() and "Read too early" in backend.explain(array)
     assert cudart.cudaStreamQuery(stream) == (cudart.cudaError_t.cudaErrorNotReady,)
+    assert cudart.cudaGetLastError() == (0,)  # an answer, no error to be remembered
     ok(cudart.cudaStreamSynchronize(stream))
     ok(cudart.cudaStreamQuery(stream))
     assert (array == 5).all()
@@ -276,7 +277,10 @@ def test_error_700_stays_until_the_reset(cudart, trt, plans, log):
         assert cudart.cudaStreamSynchronize(stream) == (sticky,)
         assert cudart.cudaMalloc(16) == (sticky, None)
         assert cudart.cudaMemGetInfo() == (sticky, None, None)
-        assert cudart.cudaGetLastError() == (sticky,) == cudart.cudaGetLastError() == cudart.cudaPeekAtLastError()
+        assert cudart.cudaPeekAtLastError() == (sticky,) == cudart.cudaGetLastError()
+        assert cudart.cudaGetLastError() == (0,)  # forgotten ...
+        assert cudart.cudaEventCreate() == (sticky, None) and cudart.cudaGetLastError() == (sticky,)  # and back
+        assert ok(cudart.cudaGetDevice()) == 0
         assert cudart.cudaDeviceReset() == (0,)
         assert cudart.cudaGetLastError() == (0,)
         assert cudart.cudaFree(address)[0] == 1 and cudart.cudaStreamSynchronize(stream)[0] == 400  # all is gone

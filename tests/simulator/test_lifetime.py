@@ -225,6 +225,7 @@ def test_what_is_not_freed_is_listed_when_asked(tmp_path):
 
 
 def test_live_tells_what_there_is(trt, plans, log):
+    import pycuda.autoprimaryctx  # noqa: F401
     import pycuda.driver as cuda
 
     for transport in ("process", "child"):

@@ -21,8 +21,7 @@ class CudaWarning(RuntimeWarning):
 
 _thread = threading.local()
 _FRONT_ENDS = str(Path(__file__).resolve().parents[1])
-_QUIET = {"CUDA_ERROR_NOT_READY"}  # an answer to a query, nobody's mistake
-_STICKY = (cudaError_t.cudaErrorIllegalAddress, cudaError_t.cudaErrorLaunchFailure)
+_QUIET = {"CUDA_ERROR_NOT_READY"}  # an answer to a query: neither remembered (measured on an H200) nor explained
 
 Function = Callable[..., tuple[Any, ...]]
 
@@ -33,13 +32,7 @@ def last_error() -> Any:
 
 
 def forget_error() -> None:
-    """What cudaGetLastError does after it has looked; an error that has ended the context stays."""
-    if last_error() not in _STICKY:
-        _thread.last = cudaError_t.cudaSuccess
-
-
-def forget_all() -> None:
-    """After cudaDeviceReset."""
+    """What cudaGetLastError does after it has looked. An error that has ended the context comes back with any call."""
     _thread.last = cudaError_t.cudaSuccess
 
 
@@ -63,9 +56,11 @@ def _depth() -> int:
 
 
 def _runtime_failure(name: str, error: DeviceError) -> Any:
-    _thread.last = cudaError_t(code(error))
+    number = cudaError_t(code(error))
+    if error.code not in _QUIET:
+        _thread.last = number
     _warn(name, error)
-    return _thread.last
+    return number
 
 
 def _driver_failure(name: str, error: DeviceError) -> Any:

@@ -85,7 +85,7 @@ def _ordinal(device: Any) -> None:
 
 
 def cudaGetLastError() -> tuple[Any]:
-    """The last error of this thread's calls, which it forgets; one that ended the context stays until a reset."""
+    """The last error of this thread's calls, which it forgets."""
     last = entry.last_error()
     entry.forget_error()
     return (last,)
@@ -155,7 +155,7 @@ def cudaDeviceSynchronize() -> None:
 def cudaDeviceReset() -> tuple[Any]:
     """All memory, streams, events and engines go, and an error that ended the context with them."""
     _device().reset()
-    entry.forget_all()
+    entry.forget_error()
     return (cudaError_t.cudaSuccess,)
 
 
