@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     command("lint", _lint, "ruff and mypy")
     command("bench", _bench, "measure every engine of this machine side by side", passes_on=True)
     command("overhead", _overhead, "measure what the simulator costs", passes_on=True)
+    command("conformance", _conformance, "hold a TensorRT against its documented answers", passes_on=True)
     command("sanitize", _sanitize, "find mistakes in a TensorRT script on the simulated device", passes_on=True)
     extract = command("extract-plan", _extract_plan, "write NVIDIA's own bytes out of a simulator's plan")
     extract.add_argument("plan", help="a plan file")
@@ -182,6 +183,12 @@ def _overhead(options: argparse.Namespace) -> int:
 
     overhead.main(options.rest)
     return 0
+
+
+def _conformance(options: argparse.Namespace) -> int:
+    from helpers.conformance import report
+
+    return report.main(options.rest)
 
 
 def _sanitize(options: argparse.Namespace) -> int:

@@ -242,7 +242,7 @@ def _(g: Ground) -> Any:
 def _allocator(g: Ground, **overrides: Any) -> Any:
     """An output allocator that keeps its memory and writes down its calls."""
 
-    class Allocator(g.trt.IOutputAllocator):  # type: ignore[name-defined, misc]
+    class Allocator(g.trt.IOutputAllocator):  # type: ignore[name-defined]
         def __init__(self) -> None:
             g.trt.IOutputAllocator.__init__(self)
             self.calls: list[str] = []
@@ -363,7 +363,7 @@ def _(g: Ground) -> Any:
 def _(g: Ground) -> Any:
     """An allocator that has only the older reallocate_output is asked through that."""
 
-    class Older(g.trt.IOutputAllocator):  # type: ignore[name-defined, misc]
+    class Older(g.trt.IOutputAllocator):  # type: ignore[name-defined]
         def __init__(self) -> None:
             g.trt.IOutputAllocator.__init__(self)
             self.memory: Any = None

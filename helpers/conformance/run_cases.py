@@ -18,10 +18,12 @@ DIFFERS: Mapping[str, Mapping[str, str]] = {
     "allocator-data-dependent-shape": _NO_NONZERO,
     "allocator-empty-output": _NO_NONZERO,
     "allocator-of-two-executions": _NO_NONZERO,
-    "not-ready-is-no-last-error": {
-        "simulator": "the expectation was wrong: cudaErrorNotReady is remembered. PyTorch calls cudaGetLastError after"
-        " such a query to clear it (c10/cuda/CUDACachingAllocator.cpp, ATen/cuda/CUDAEvent.h)",
-    },
+    "graph-of-a-graph": dict.fromkeys(
+        ("simulator", "tensorrt", "tensorrt_rtx"),
+        "the expectation was wrong: CUDA 13 refuses the launch of a graph in a capturing stream with error 900"
+        " (measured on an H200)",
+    ),
+    "what-is-alive-is-listed": {"simulator": "the list is for people: it says device memory, execution context ..."},
 }
 
 RUN_CASES: tuple[Case, ...] = tuple(

@@ -386,7 +386,7 @@ def _(g: Ground) -> Any:
 
 
 def _recorder(g: Ground) -> Any:
-    class Recorder(g.trt.IErrorRecorder):  # type: ignore[name-defined, misc]
+    class Recorder(g.trt.IErrorRecorder):  # type: ignore[name-defined]
         def __init__(self) -> None:
             g.trt.IErrorRecorder.__init__(self)
             self.errors: list[tuple[Any, str]] = []
@@ -460,7 +460,7 @@ def _(g: Ground) -> Any:
 
 
 def _profiler(g: Ground) -> Any:
-    class Profiler(g.trt.IProfiler):  # type: ignore[name-defined, misc]
+    class Profiler(g.trt.IProfiler):  # type: ignore[name-defined]
         def __init__(self) -> None:
             g.trt.IProfiler.__init__(self)
             self.times: list[tuple[str, float]] = []
@@ -773,7 +773,7 @@ def _(g: Ground) -> Any:
     """A plan may come through an IStreamReaderV2, in pieces."""
     data = plan(g.trt, "add")
 
-    class Reader(g.trt.IStreamReaderV2):  # type: ignore[name-defined, misc]
+    class Reader(g.trt.IStreamReaderV2):  # type: ignore[name-defined]
         def __init__(self) -> None:
             g.trt.IStreamReaderV2.__init__(self)
             self.at = 0

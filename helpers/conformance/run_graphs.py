@@ -78,7 +78,7 @@ class Cuda:
         """A pinned copy of `array`; its memory is the device's, and never freed here."""
         address = self("cudaMallocHost", array.nbytes)
         memory = (ctypes.c_ubyte * array.nbytes).from_address(int(address))
-        copy = np.frombuffer(memory, array.dtype).reshape(array.shape)
+        copy = np.ctypeslib.as_array(memory).view(array.dtype).reshape(array.shape)
         copy[...] = array
         return copy
 

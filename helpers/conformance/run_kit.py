@@ -96,7 +96,8 @@ def _model(
 
 def _add(batch: int | str) -> onnx.ModelProto:
     """y = x + 1, float32 [batch, 8]."""
-    tensor = (TensorProto.FLOAT, [batch, ROWS])
+    shape: Sequence[int | str] = [batch, ROWS]
+    tensor = (TensorProto.FLOAT, shape)
     return _model(
         [helper.make_node("Add", ["x", "one"], ["y"], name="add")],
         {"x": tensor},
@@ -161,7 +162,8 @@ def _deep() -> onnx.ModelProto:
         nodes.append(helper.make_node("MatMul", [last, f"w{i}"], [f"m{i}"], name=f"matmul{i}"))
         last = "y" if i == 3 else f"s{i}"
         nodes.append(helper.make_node("Softmax", [f"m{i}"], [last], axis=-1, name=f"softmax{i}"))
-    tensor = (TensorProto.FLOAT, ["B", width])
+    shape: Sequence[int | str] = ["B", width]
+    tensor = (TensorProto.FLOAT, shape)
     return _model(nodes, {"x": tensor}, {"y": tensor}, **weights)
 
 

@@ -1,0 +1,1 @@
+"""Conformance: cases with the answer that TensorRT gives, run against any backend (`python -m helpers conformance`)."""
