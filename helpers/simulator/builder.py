@@ -130,6 +130,46 @@ def install_hooks() -> None:
     nv.IBuilderConfig.reset = _reset
 
 
+class _Refusal:
+    """What `OnnxParser.get_error` gives where NVIDIA's parser was not asked; has the methods of `ParserError`."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def code(self) -> Any:
+        return nv.ErrorCode.MODEL_DESERIALIZE_FAILED
+
+    def desc(self) -> str:
+        return self._text
+
+    def file(self) -> str:
+        return "guard.py"
+
+    def line(self) -> int:
+        return 0
+
+    def func(self) -> str:
+        return "parse"
+
+    def node(self) -> int:
+        return -1
+
+    def node_name(self) -> str:
+        return ""
+
+    def node_operator(self) -> str:
+        return ""
+
+    def local_function_stack(self) -> list[str]:
+        return []
+
+    def local_function_stack_size(self) -> int:
+        return 0
+
+    def __str__(self) -> str:
+        return f"In node -1 (parse): MODEL_DESERIALIZE_FAILED: {self._text}"
+
+
 class OnnxParser(nv.OnnxParser):
     """NVIDIA's ONNX parser; remembers the model that went into the network by any of its routes."""
 
@@ -145,6 +185,7 @@ class OnnxParser(nv.OnnxParser):
         self._logger = logger
         self._proto: tuple[bytes, str | None] | None = None
         self._initializers: dict[str, bytes] = {}
+        self._refusals: list[_Refusal] = []
 
     def _remember(self, model: bytes, path: str | None) -> None:
         network = self._network()
@@ -155,11 +196,27 @@ class OnnxParser(nv.OnnxParser):
                 _parsed[network] = _picture_of(network, *_self_contained(model, path, self._initializers))
 
     def _deadly(self, model: Any, path: str | None) -> bool:
-        """Whether reading `model` would end this process; the logger is told why."""
-        why = guard.parser_trouble(bytes(model), path) if isinstance(model, bytes | bytearray | memoryview) else ""
+        """Whether reading `model` would end this process; then the logger and `get_error` say so."""
+        why = ""
+        if self._network() is None:  # the binding would write into freed memory
+            why = "the parser's network was deleted. Keep it in a variable: network = builder.create_network(0)"
+        elif isinstance(model, bytes | bytearray | memoryview):
+            why = guard.parser_trouble(bytes(model), path)
+        self._refusals = [_Refusal(f"[simulator] {why}")] if why else []
         if why:
             self._logger.log(Severity.ERROR, f"[simulator] {why}")
         return bool(why)
+
+    @property
+    def num_errors(self) -> int:
+        return len(self._refusals) or super().num_errors
+
+    def get_error(self, index: int) -> Any:
+        return self._refusals[index] if 0 <= index < len(self._refusals) else super().get_error(index)
+
+    def clear_errors(self) -> None:
+        self._refusals = []
+        super().clear_errors()
 
     def parse(self, model: Any, path: str | None = None) -> bool:
         if self._deadly(model, path):

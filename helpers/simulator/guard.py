@@ -15,18 +15,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 if TYPE_CHECKING:
     from .plan import Plan
 
 _SECONDS = 120
-_MOST_ZEROS = 50_000_000
 _LARGE = 1024  # bytes from which a weight's values are no shapes: the checks do without them
 # bits of an element, of types whose elements share bytes (ONNX packs them, NumPy does not)
 _BITS = {21: 4, 22: 4, 23: 4, 25: 2, 26: 2, 27: 6, 28: 6}
@@ -38,6 +34,7 @@ class Look:
     """What an ONNX model looks like, as far as it can be said without running native code that trusts it.
 
     Attributes:
+        readable: whether the bytes are an ONNX model at all. What is none, native code refuses without harm.
         flaw: what is malformed, in ONNX's own words where they say it; "" where nothing is.
         outside: name of a tensor that is kept in another file; "" where none is.
         repeats: whether it has a Loop or Scan, which may never end.
@@ -48,15 +45,19 @@ class Look:
     outside: str = ""
     repeats: bool = False
     largest: int = 0
+    readable: bool = True
 
 
 def look(model: bytes, path: str | os.PathLike[str] | None = None) -> Look:
     """Look at the bytes of an ONNX file that lies at `path` (its external data lies beside it)."""
     import onnx
 
-    outside, repeats = "", False
     try:
         proto = onnx.load_model_from_string(model)
+    except Exception as error:  # protobuf's own type differs with its implementation
+        return Look(_words(error), readable=False)
+    outside, repeats = "", False
+    try:
         for part in _messages(proto):
             if isinstance(part, onnx.NodeProto):
                 repeats = repeats or part.op_type in ("Loop", "Scan")
@@ -69,15 +70,21 @@ def look(model: bytes, path: str | os.PathLike[str] | None = None) -> Look:
         onnx.checker.check_model(proto)
         inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
         return Look("", outside, repeats, max(map(_static_bytes, inferred.graph.value_info), default=0))
-    except Exception as error:  # protobuf's, the checker's and the inference's own types
-        return Look(" ".join(str(error).split())[:300] or type(error).__name__, outside, repeats)
+    except Exception as error:  # the checker's and the inference's own types
+        return Look(_words(error), outside, repeats)
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def parser_trouble(model: bytes, path: str | os.PathLike[str] | None = None) -> str:
     """Why NVIDIA's parser must not get `model` in this process; "" where it may."""
-    found = look(model, path).flaw if model else ""
-    end = found and _end_of_child("parser", model, path)
-    return f"NVIDIA's ONNX parser or builder {end} on this model, which is malformed: {found}" if end else ""
+    found = look(model, path)
+    if not found.readable or not found.flaw:
+        return ""
+    end = _end_of_child("parser", model, path)
+    return f"NVIDIA's ONNX parser or builder {end} on this model, which is malformed: {found.flaw}" if end else ""
 
 
 def session_trouble(plan: Plan, found: Look) -> str:
@@ -87,7 +94,9 @@ def session_trouble(plan: Plan, found: Look) -> str:
     memory = machine_memory()
     if found.largest > memory:
         return f"the model has a tensor of {found.largest:,} bytes; this machine has {memory:,}"
-    end = found.flaw and _end_of_child("session", plan.serialize())
+    if not found.readable or not found.flaw:
+        return ""
+    end = _end_of_child("session", plan.serialize())
     return f"ONNX Runtime {end} on this model, which is malformed: {found.flaw}" if end else ""
 
 
@@ -202,49 +211,25 @@ def _outside(entry: dict[str, str], nbytes: int, folder: Path) -> str:
 
 
 def _end_of_child(reader: str, data: bytes, path: str | os.PathLike[str] | None = None) -> str:
-    """How a process ends that gives `data` to `reader`; "" where it lives."""
-    command = [sys.executable, "-m", __name__, reader, os.fspath(path) if path else ""]
+    """How a process ends that gives `data` to `reader`; "" where it lives, and where none can be started.
+
+    The child writes a byte when it is ready to read, so that a death before it (no memory, no such package, a sandbox)
+    is not laid to the model's charge.
+    """
+    command = [sys.executable, "-P", "-m", f"{__package__}.trial", reader, os.fspath(path) if path else ""]
     paths = os.pathsep.join(p for p in (_ROOT, os.environ.get("PYTHONPATH", "")) if p)
     environment = {**os.environ, "PYTHONPATH": paths}
-    quiet = subprocess.DEVNULL
+    pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
     try:
-        done = subprocess.run(command, input=data, env=environment, timeout=_SECONDS, stdout=quiet, stderr=quiet)
+        done = subprocess.run(command, input=data, env=environment, timeout=_SECONDS, stdout=pipe, stderr=quiet)
     except subprocess.TimeoutExpired:
         return f"does not come to an end within {_SECONDS} s"
-    if done.returncode == 0:
+    except OSError:
+        return ""
+    if done.returncode == 0 or not done.stdout:
         return ""
     end = signal.Signals(-done.returncode).name if done.returncode < 0 else f"exit code {done.returncode}"
     return f"ends its process ({end})"
-
-
-def _parse(model: bytes, path: str) -> None:
-    """What the kernel would do: parse, and build with the smallest profile. Verdicts do not matter here."""
-    import tensorrt_rtx as nv
-
-    logger = nv.Logger(nv.Logger.Severity.INTERNAL_ERROR)
-    builder = nv.Builder(logger)
-    network = builder.create_network(0)
-    parser = nv.OnnxParser(network, logger)
-    if not parser.parse(model, path or None):
-        return
-    config, profile = builder.create_builder_config(), builder.create_optimization_profile()
-    for tensor in (network.get_input(i) for i in range(network.num_inputs)):
-        if -1 in tensor.shape:
-            profile.set_shape(tensor.name, *[[1 if d < 0 else d for d in tensor.shape]] * 3)
-    config.add_optimization_profile(profile)
-    builder.build_serialized_network(network, config)
-
-
-def _infer(plan: bytes) -> None:
-    """What the device would do: open the plan, and run it on zeros of the smallest shapes of each profile."""
-    from .executor import Engine
-    from .plan import DTYPES, open_plan
-
-    engine = Engine(open_plan(plan), threads=1, tried=True)
-    for profile in engine.plan.profiles:
-        shapes = {t.name: profile.get(t.name, (t.shape,))[0] for t in engine.inputs}
-        if all(-1 not in shape and math.prod(shape) < _MOST_ZEROS for shape in shapes.values()):
-            engine.infer({t.name: np.zeros(shapes[t.name], DTYPES[t.dtype]) for t in engine.inputs})
 
 
 def machine_memory() -> int:
@@ -260,19 +245,6 @@ def limit_memory() -> None:
         import resource
     except ImportError:  # pragma: no cover - Windows
         return
-    resource.setrlimit(resource.RLIMIT_DATA, (machine_memory(), resource.getrlimit(resource.RLIMIT_DATA)[1]))
-
-
-def main() -> None:
-    reader, path = sys.argv[1:]
-    limit_memory()
-    data = sys.stdin.buffer.read()
-    with suppress(Exception):  # an exception is no end
-        if reader == "session":
-            _infer(data)
-        else:
-            _parse(data, path)
-
-
-if __name__ == "__main__":
-    main()
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = min(n for n in (machine_memory(), soft, hard) if n != resource.RLIM_INFINITY)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))

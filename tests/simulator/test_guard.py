@@ -65,7 +65,40 @@ def test_a_kernel_outlives_a_file_that_kills_the_parser(trt, log, tmp_path, rout
         assert getattr(parser, route)(data) is False
     assert "ends its process (SIGSEGV) on this model, which is malformed" in log.said()
     assert "has output size 0" in log.said()  # and what about it
+    assert parser.num_errors == 1
+    error = parser.get_error(0)
+    assert error.code() == trt.ErrorCode.MODEL_DESERIALIZE_FAILED and error.desc() == log.said()
+    assert log.said() in str(error) and error.node() == -1
+    offered = {name for name in dir(type(parser.get_error(0))) if not name.startswith("_")}
+    assert offered == {name for name in dir(trt.ParserError) if not name.startswith("_")}
+    parser.clear_errors()
+    assert parser.num_errors == 0
     assert parser.parse(add_model().SerializeToString())  # the parser goes on
+
+
+@nvidia
+def test_a_parser_whose_network_is_gone_says_so(trt, log):
+    parser = trt.OnnxParser(trt.Builder(log.logger).create_network(0), log.logger)
+    assert parser.parse(add_model().SerializeToString()) is False
+    assert "the parser's network was deleted. Keep it in a variable" in log.said()
+
+
+@nvidia
+def test_bytes_that_are_no_model_are_nvidias_own_affair(trt, log, monkeypatch):
+    monkeypatch.setattr(guard.subprocess, "run", lambda *_, **__: pytest.fail("a process was started"))
+    network = trt.Builder(log.logger).create_network(0)
+    parser = trt.OnnxParser(network, log.logger)
+    assert parser.parse(b"no model") is False
+    assert parser.get_error(0).code() == trt.ErrorCode.MODEL_DESERIALIZE_FAILED and "[simulator]" not in log.said()
+
+
+def test_a_machine_that_starts_no_process_leaves_the_model_to_its_reader(monkeypatch):
+    """In a sandbox: what dies there is the sandbox's affair, and most malformed models kill nobody."""
+    data = without_output().SerializeToString()
+    monkeypatch.setattr(guard.sys, "executable", "/no/such/python")
+    assert guard.parser_trouble(data) == ""
+    monkeypatch.setattr(guard.sys, "executable", "/bin/false")
+    assert guard.parser_trouble(data) == ""
 
 
 @nvidia
