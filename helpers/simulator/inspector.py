@@ -17,13 +17,17 @@ from .objects import Object, attribute
 if TYPE_CHECKING:
     from .runtime import ICudaEngine
 
-# "Layer(Myelin): {ForeignNode[W...add]}, Tactic: 0x0000000000000000, x (Float[-1,8]) -> y (Float[-1,4])"
-_SHORT = re.compile(
-    r"Layer\((?P<type>[^)]*)\): (?P<name>.*?), Tactic: (?P<tactic>\w+)(?:, (?P<in>.*?) -> (?P<out>.*))?$"
-)
-# "Name: ..., LayerType: ..., Inputs: [ { Name: ..." where the verbosity is DETAILED
+# A line of the builder's log. With the usual verbosity:
+#   Layer(Myelin): {ForeignNode[W...add]}, Tactic: 0x0000000000000000, x (Float[-1,8]) -> y (Float[-1,4])
+# and with DETAILED:
+#   Name: __myl_Add_myl0_1, LayerType: kgen, Inputs: [ { Name: x, Dimensions: [-1,8], ..., Datatype: Float, Format:
+#   (Linear) Row major linear format }], Constants: [], Outputs: [...], TacticName: ..., StreamId: 0, Metadata: ...
+_SHORT = re.compile(r"Layer\([^)]*\): (?P<name>.*?), Tactic: ")
 _LONG = re.compile(r"Name: (?P<name>.*?), LayerType: (?P<type>\w+)")
-_TENSOR = re.compile(r"(?P<name>\S+) \((?P<type>\w+)\[(?P<dims>[-\d,]*)\]\)")
+_FIELD = re.compile(r"(?:^|, )(Inputs|Constants|Outputs|TacticName|StreamId|Metadata): ")
+_TENSOR = re.compile(
+    r"\{ Name: (?P<name>.*?), Dimensions: \[(?P<dims>[-\d,]*)\].*?Datatype: (?P<type>\w+), Format: (?P<format>.*?) \}"
+)
 
 
 def layer_name(line: str) -> str:
@@ -32,29 +36,34 @@ def layer_name(line: str) -> str:
     return found["name"] if found else line
 
 
-def _tensors(text: str | None) -> list[dict[str, Any]]:
+def _tensors(text: str) -> list[dict[str, Any]]:
     return [
         {
             "Name": m["name"],
             "Location": "Device",
             "Dimensions": [int(d) for d in m["dims"].split(",") if d],
-            "Format/Datatype": m["type"],
+            "Format/Datatype": f"{m['format']} {m['type']}",
         }
-        for m in _TENSOR.finditer(text or "")
+        for m in _TENSOR.finditer(text)
     ]
 
 
 def _parsed(line: str) -> dict[str, Any]:
-    if found := _SHORT.match(line):
-        return {
-            "Name": found["name"],
-            "LayerType": found["type"],
-            "Inputs": _tensors(found["in"]),
-            "Outputs": _tensors(found["out"]),
-            "TacticValue": found["tactic"],
-        }
+    """A line of a DETAILED build as TensorRT's JSON has it."""
     found = _LONG.match(line)
-    return {"Name": layer_name(line), "LayerType": found["type"] if found else "", "Description": line}
+    if found is None:
+        return {"Name": line}
+    parts = _FIELD.split(line[found.end() :])
+    fields = dict(zip(parts[1::2], parts[2::2], strict=True))
+    return {
+        "Name": found["name"],
+        "LayerType": found["type"],
+        "Inputs": _tensors(fields.get("Inputs", "")),
+        "Outputs": _tensors(fields.get("Outputs", "")),
+        "TacticName": fields.get("TacticName", ""),
+        "StreamId": int(fields.get("StreamId") or 0),
+        "Metadata": fields.get("Metadata", ""),
+    }
 
 
 class EngineInspector(Object):

@@ -280,6 +280,38 @@ def test_a_profiler_is_told_the_time_of_each_execution(trt, cuda, plans, log):
     assert context.execute_async_v3(stream.handle) and context.report_to_profiler()
 
 
+def test_an_allocator_of_the_old_kind_and_one_that_raises(trt, cuda, plans, log, capfd):
+    class Old(trt.IOutputAllocator):
+        def __init__(self) -> None:
+            trt.IOutputAllocator.__init__(self)
+
+        def reallocate_output(self, tensor_name, memory, size, alignment):
+            self.memory = cuda.mem_alloc(size)
+            return int(self.memory)
+
+        def notify_shape(self, tensor_name, shape):
+            raise ValueError("nobody asked")
+
+    class Raises(Old):
+        def reallocate_output(self, tensor_name, memory, size, alignment):
+            raise KeyError("lost")
+
+    context, stream = load(trt, log, plans["add"]).create_execution_context(), cuda.Stream()
+    context.set_input_shape("x", (1, 8))
+    given = cuda.to_device(np.ones(8, np.float32))
+    context.set_tensor_address("x", int(given))
+    old = Old()
+    context.set_output_allocator("y", old)
+    assert context.execute_async_v3(stream.handle)  # TensorRT, too, goes on after an exception of notify_shape
+    stream.synchronize()
+    assert (cuda.from_device(old.memory, 8, np.float32) == 2).all()
+    context.set_output_allocator("y", Raises())
+    assert context.execute_async_v3(stream.handle) is False
+    said = capfd.readouterr().err
+    assert "Exception caught in notifyShape(): nobody asked" in said
+    assert "Exception caught in reallocateOutput(): 'lost'" in said
+
+
 def test_an_error_recorder_gets_the_errors_instead_of_the_log(trt, cuda, plans, log):
     class Recorder(trt.IErrorRecorder):
         def __init__(self) -> None:
@@ -345,7 +377,13 @@ def test_inspector_tells_as_much_as_the_build_was_told_to_keep(trt, log, verbosi
     engine = load(trt, log, builder.build_serialized_network(network, config))
     layers = json.loads(engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON))
     assert layers["Bindings"] == ["x", "y"] and bool(layers["Layers"]) is found
-    assert all({"Name", "LayerType"} <= layer.keys() for layer in layers["Layers"])
+    if found:
+        layer = layers["Layers"][-1]
+        assert layer["LayerType"] and "ONNX Layer: add" in layer["Metadata"]
+        assert [(t["Name"], t["Dimensions"]) for t in layer["Outputs"]] == [("y", [-1, 4])]
+        assert all("Float" in t["Format/Datatype"] for t in (*layer["Inputs"], *layer["Outputs"]))
+        text = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.ONELINE)
+        assert f"Name: {layer['Name']}, LayerType: {layer['LayerType']}" in text
 
 
 def test_an_engine_serializes_to_the_plan_it_came_from(trt, log, plans, monkeypatch):
@@ -422,6 +460,27 @@ def test_strategies_of_activation_memory(trt, cuda, log):
     assert context.get_runtime_config() is config and taken() == 0
     del context
     assert engine.create_execution_context(runtime_config=config) is not None
+
+
+def test_a_profile_whose_memory_does_not_fit(trt, log):
+    from .conftest import classifier_model
+
+    small, large = (dict.fromkeys(("input_ids", "attention_mask"), ((1, 64), (1, 64), (b, 64))) for b in (2, 512))
+    plan = build(trt, log, classifier_model(), small, large)
+    sizes = open_plan(plan).activation_bytes
+    host.use("process", memory=open_plan(plan).weight_bytes + sum(sizes))
+    try:
+        engine = load(trt, log, plan)
+        strategy = trt.ExecutionContextAllocationStrategy.ON_PROFILE_CHANGE
+        first, second = (engine.create_execution_context(strategy) for _ in range(2))
+        assert first.set_optimization_profile_async(1, 0)
+        with pytest.raises(RuntimeError, match="Error in set optimization profile async"):
+            second.set_optimization_profile_async(1, 0)
+        assert "OutOfMemory" in log.said() and second.active_optimization_profile == 0
+        assert engine.create_execution_context() is None
+        assert f"OutOfMemory (Requested size was {max(sizes)} bytes.)" in log.said()
+    finally:
+        host.use("process")
 
 
 def test_a_context_without_memory_waits_for_the_users(trt, cuda, plans, log):
@@ -528,6 +587,38 @@ def test_debug_tensors_are_refused_at_the_build_and_no_listener_is_called(trt, c
     assert context.set_debug_listener(listener) and context.get_debug_listener() is listener
     assert context.set_tensor_debug_state("y", True) is False and context.get_debug_state("y") is False
     assert "y is no debug tensor" in log.said() and context.set_all_tensors_debug_state(True)
+
+
+def test_arguments_of_other_types(trt, plans, log):
+    engine = load(trt, log, plans["add"])
+    context = engine.create_execution_context()
+    for call in (
+        lambda: context.set_input_shape("x", np.array([1, 8])),  # TensorRT takes a tuple, a list or Dims
+        lambda: context.set_aux_streams(["one"]),
+        lambda: context.set_debug_listener(object()),
+        lambda: engine.create_runtime_config().set_execution_context_allocation_strategy(0),
+        lambda: engine.create_execution_context(runtime_config=0),
+    ):
+        with pytest.raises(TypeError):
+            call()
+    assert context.set_input_shape("x", [1, 8]) and context.set_input_shape("x", trt.Dims((1, 8)))
+    context.set_aux_streams([])
+    assert context.set_input_shape("x", (1, 9)) is False
+    assert "condition: engineDims.d[i] == dims.d[i]. Static dimension mismatch" in log.said()
+    assert "Set dimensions are [1,9]. Expected dimensions are [-1,8]." in log.said()
+    reader = trt.IStreamReaderV2()
+    for missing in (lambda: reader.read(1, 0), lambda: reader.seek(0, trt.SeekPosition.SET)):
+        with pytest.raises(NotImplementedError, match="must be overridden"):
+            missing()
+
+
+def test_shapes_that_disagree(trt, cuda, plans, log):
+    context = load(trt, log, plans["classifier"]).create_execution_context()
+    context.set_input_shape("input_ids", (2, 64))
+    context.set_input_shape("attention_mask", (3, 64))
+    with pytest.raises(RuntimeError, match="infer_shapes error code: -1"):
+        context.infer_shapes()
+    assert "Error Code 7: Internal Error" in log.said() and "Condition '==' violated: 3 != 2" in log.said()
 
 
 def test_weights_do_not_stream(trt, plans, log):
