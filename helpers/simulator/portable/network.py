@@ -10,7 +10,7 @@ import weakref
 from typing import Any
 
 from .enums import ENUMS, Severity
-from .objects import Native
+from .objects import Native, variable
 from .types import Dims, incompatible
 
 DataType = ENUMS["DataType"]
@@ -278,8 +278,8 @@ class IPluginRegistry(Native):
 
     all_creators = property(lambda self: [])
     all_creators_recursive = property(lambda self: [])
-    parent_search_enabled = property(lambda self: True)
-    error_recorder = property(lambda self: None)
+    parent_search_enabled = variable("parent_search_enabled", True)
+    error_recorder = variable("error_recorder", None)
 
     def get_creator(self, type: str, version: str, plugin_namespace: str = "") -> None:
         return None
