@@ -34,7 +34,7 @@ class PinnedArray(np.ndarray):
         self._shadow = getattr(parent, "_shadow", None)
 
     @property
-    def base(self) -> Any:  # type: ignore[override]
+    def base(self) -> Any:
         base = super().base
         return base.base if type(base) is np.ndarray else base
 
@@ -162,20 +162,95 @@ _WRITES_FIRST = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.p
 
 # functions that look at shapes only, or give views
 _VIEWS = {
-    getattr(np, name)
-    for name in (
-        "shape ndim size empty_like zeros_like ones_like full_like shares_memory may_share_memory result_type can_cast"
-        " min_scalar_type iscomplexobj isrealobj reshape ravel squeeze transpose expand_dims swapaxes moveaxis rollaxis"
-        " split array_split hsplit vsplit dsplit broadcast_to broadcast_arrays atleast_1d atleast_2d atleast_3d flip"
-        " fliplr flipud rot90 diagonal real imag"
-    ).split()
+    np.shape,
+    np.ndim,
+    np.size,
+    np.empty_like,
+    np.zeros_like,
+    np.ones_like,
+    np.full_like,
+    np.shares_memory,
+    np.may_share_memory,
+    np.result_type,
+    np.can_cast,
+    np.min_scalar_type,
+    np.iscomplexobj,
+    np.isrealobj,
+    np.reshape,
+    np.ravel,
+    np.squeeze,
+    np.transpose,
+    np.expand_dims,
+    np.swapaxes,
+    np.moveaxis,
+    np.rollaxis,
+    np.split,
+    np.array_split,
+    np.hsplit,
+    np.vsplit,
+    np.dsplit,
+    np.broadcast_to,
+    np.broadcast_arrays,
+    np.atleast_1d,
+    np.atleast_2d,
+    np.atleast_3d,
+    np.flip,
+    np.fliplr,
+    np.flipud,
+    np.rot90,
+    np.diagonal,
+    np.real,
+    np.imag,
 }
 
 _READING = (
-    "all any argmax argmin argpartition argsort astype byteswap choose clip compress conj conjugate copy cumprod cumsum"
-    " dot dump dumps flatten item max mean min nonzero prod ptp repeat round searchsorted std sum take tobytes tofile"
-    " tolist trace var __float__ __int__ __bool__ __index__ __complex__ __contains__ __copy__ __deepcopy__"
-).split()
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "argpartition",
+    "argsort",
+    "astype",
+    "byteswap",
+    "choose",
+    "clip",
+    "compress",
+    "conj",
+    "conjugate",
+    "copy",
+    "cumprod",
+    "cumsum",
+    "dot",
+    "dump",
+    "dumps",
+    "flatten",
+    "item",
+    "max",
+    "mean",
+    "min",
+    "nonzero",
+    "prod",
+    "ptp",
+    "repeat",
+    "round",
+    "searchsorted",
+    "std",
+    "sum",
+    "take",
+    "tobytes",
+    "tofile",
+    "tolist",
+    "trace",
+    "var",
+    "__float__",
+    "__int__",
+    "__bool__",
+    "__index__",
+    "__complex__",
+    "__contains__",
+    "__copy__",
+    "__deepcopy__",
+)
 _WRITING = ("fill", "put", "partition", "itemset", "setfield", "resize")
 
 
@@ -245,9 +320,10 @@ def pinning(function: Callable[..., Any]) -> Callable[..., Any]:
 def converting(function: Callable[..., Any]) -> Callable[..., Any]:
     """np.array, np.asarray, np.ascontiguousarray: the array itself, or a copy of what was read."""
 
-    def call(value: Any = None, *arguments: Any, **keywords: Any) -> Any:
-        if from_course():
-            return function(value, *arguments, **keywords) if value is not None else function(*arguments, **keywords)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        if from_course() or not arguments:
+            return function(*arguments, **keywords)
+        value, *arguments = arguments  # type: ignore[assignment]
         if isinstance(value, PinnedArray):
             result = function(value.view(np.ndarray), *arguments, **keywords)
             if np.may_share_memory(result, value):
@@ -256,7 +332,7 @@ def converting(function: Callable[..., Any]) -> Callable[..., Any]:
             return result
         if type(value) in (list, tuple) and any(isinstance(each, PinnedArray) for each in value):
             value = [_read(each) for each in value]
-        return watched(function(value, *arguments, **keywords) if value is not None else function(*arguments, **keywords))
+        return watched(function(value, *arguments, **keywords))
 
     return _as(call, function)
 

@@ -27,6 +27,7 @@ from .places import Site, from_bindings, place, site
 from .shadows import Shadows
 
 _SAMPLE = 64 << 10  # bytes at either end of a host buffer whose content is compared
+_WORK: Any = 10_000  # what NumPy may try to find a byte that two arrays with gaps share
 _POISON = bytes([POISON])
 _CONTEXT = Rows(0, 1)  # an execution context's own memory: one byte that every execution writes
 
@@ -97,9 +98,7 @@ class CheckingDevice(InProcessDevice):
     ) -> None:
         if self.active:
             names = tuple(dict.fromkeys(name for name in tensors if name))
-            self.findings.add(
-                Finding(kind, message, place(where), place(other), other_is, names, start, nbytes, level)
-            )
+            self.findings.add(Finding(kind, message, place(where), place(other), other_is, names, start, nbytes, level))
 
     def _race(
         self, shadow: Shadow, rows: Rows, write: bool, handle: int, what: str, where: Site | None, context: int = 0
@@ -273,7 +272,12 @@ class CheckingDevice(InProcessDevice):
         freed = self.pinned_map.freed_at(address)
         if freed is not None:
             self.find(
-                "stale-address", f"{doing} pinned memory that was freed", site(), freed.freed, "freed at", (freed.tensor,)
+                "stale-address",
+                f"{doing} pinned memory that was freed",
+                site(),
+                freed.freed,
+                "freed at",
+                (freed.tensor,),
             )
 
     def _unwritten(self, what: str, shadow: Shadow, gaps: list[tuple[int, int]], where: Site | None) -> None:
@@ -489,7 +493,7 @@ class CheckingDevice(InProcessDevice):
             if not (write or access.write) or data is None:
                 continue
             try:
-                if np.shares_memory(array, access.rows.of(data), max_work=10_000):
+                if np.shares_memory(array, access.rows.of(data), max_work=_WORK):
                     return access
             except Exception:  # too hard to tell: no finding rather than a wrong one
                 continue

@@ -49,6 +49,8 @@ class Hooks:
         threads.install(self._put, device)
         for name in ("set_tensor_address", "set_input_shape", "set_optimization_profile_async"):
             self._put(IExecutionContext, name, self._setting)
+        for name in ("execute_async_v3", "execute_v2"):
+            self._put(IExecutionContext, name, self._executing)
 
     def uninstall(self) -> None:
         arrays.watch(None)
@@ -89,7 +91,9 @@ class Hooks:
             except DeviceError:
                 if shadow is not None and shadow.start == address:
                     kind = "destruction-order" if shadow.by_reset else "double-free"
-                    message = "pinned memory is freed " + ("after its CUDA context ended" if shadow.by_reset else "twice")
+                    message = "pinned memory is freed " + (
+                        "after its CUDA context ended" if shadow.by_reset else "twice"
+                    )
                     device.find(kind, message, site(), shadow.freed, "freed at", (shadow.tensor,), nbytes=shadow.nbytes)
                 elif device.memory_map.at(address) is not None:
                     device.find("invalid-address", "cudaFreeHost is given an address of device memory", site())
@@ -131,6 +135,17 @@ class Hooks:
 
     # --- execution contexts ---
 
+    def _executing(self, method: Any) -> Any:
+        device = self._device
+
+        def call(context: Any, *arguments: Any, **keywords: Any) -> bool:
+            if device.active:
+                threads.used(device, context._ident)
+            return bool(method(context, *arguments, **keywords))
+
+        call.__name__, call.__doc__ = method.__name__, method.__doc__
+        return call
+
     def _setting(self, method: Any) -> Any:
         device, name = self._device, method.__name__
 
@@ -139,7 +154,7 @@ class Hooks:
             result = method(context, *arguments, **keywords)
             if device.active:
                 where, ident = site(), context._ident
-                threads.used(device, ident, where)
+                threads.used(device, ident)
                 if name == "set_tensor_address" and arguments:
                     device.address_sites[ident, arguments[0]] = where
                 if before != _state(context, name, arguments):

@@ -49,7 +49,9 @@ def noted(error: DeviceError) -> None:
     error.noted = True  # type: ignore[attr-defined]
 
 
-def note(device: CheckingDevice, method: str, arguments: tuple[Any, ...], error: DeviceError, where: Site | None) -> None:
+def note(
+    device: CheckingDevice, method: str, arguments: tuple[Any, ...], error: DeviceError, where: Site | None
+) -> None:
     """Note what was wrong about a call that the device refused."""
     if error is device._usable.lost:
         _went_on(device, method, where)
@@ -206,16 +208,14 @@ def wrong_address(
 ) -> bool:
     """Note what is wrong about a device range; False where nothing is."""
     shadow = device.memory_map.at(address)
-    names = (tensor,)
+    names: tuple[str, ...] = (tensor,)
     if shadow is None:
         other, other_is = set_at, "set at"
         below = device.memory_map.below(address)
         pinned = device.pinned_map.at(address)
         if below is not None and address - below.start - below.nbytes < BEHIND:
             behind = address - below.start - below.nbytes
-            message = (
-                f"{what}: the address lies {behind:,} bytes behind the end of a buffer of {below.nbytes:,} bytes"
-            )
+            message = f"{what}: the address lies {behind:,} bytes behind the end of a buffer of {below.nbytes:,} bytes"
             names = (tensor, below.tensor)
             if other is None:
                 other, other_is = below.made, "allocated at"

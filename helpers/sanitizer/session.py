@@ -16,6 +16,8 @@ from typing import Any
 
 from .. import backend
 from ..simulator import host
+from ..simulator.frontends import contexts, imports
+from ..simulator.frontends.cuda_bindings import entry
 from .device import CheckingDevice
 from .findings import Finding
 from .hooks import Hooks
@@ -52,6 +54,9 @@ class Session:
 
     def __enter__(self) -> Session:
         host.adopt(self.device)
+        contexts.forget_all()
+        entry.forget_error()
+        imports.forget_contexts()
         self._hooks.install()
         return self
 
@@ -92,7 +97,7 @@ def run_script(script: Path, arguments: Sequence[str] = (), **settings: int) -> 
             result.failure = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
             result.details = _traceback(error)
             namespace = error.__traceback__  # type: ignore[assignment]
-        result.findings = session.finish(failed=bool(result.details))
+        result.findings = session.finish(failed=result.code != 0)
         del namespace
     return result
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from .clocks import Clock, join
 from .device import CheckingDevice
-from .places import Site
+from .places import Site, site
 
 _local = threading.local()
 _numbers = itertools.count(1)
@@ -189,10 +189,13 @@ def install(put: Any, device: CheckingDevice) -> None:
 _last: dict[int, tuple[int, int, Site | None]] = {}  # context -> the latest use: thread, its number, where
 
 
-def used(device: CheckingDevice, context: int, where: Site | None) -> None:
+def used(device: CheckingDevice, context: int) -> None:
     """A thread uses an execution context: sets something of it, or executes it."""
     mine = _mine()
     last = _last.get(context)
+    if last is not None and last[0] == mine.number and last[1] == mine.clock[mine.number]:
+        return  # the same thread again, and nothing in between
+    where = site()
     if last is not None and last[0] != mine.number and mine.clock.get(last[0], 0) < last[1]:
         device.find(
             "shared-context",

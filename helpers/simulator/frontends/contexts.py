@@ -85,6 +85,15 @@ def release(context: int) -> None:
         device.reset()
 
 
+def forget_all() -> None:
+    """A process that begins anew: there is no context, and cuInit was not called."""
+    global _started, _runtime_uses_primary
+    with _lock:
+        _users.clear()
+    stack().clear()
+    _started = _runtime_uses_primary = False
+
+
 def use_primary() -> None:
     """What every call of the runtime API does first: where no context is current, the primary one becomes it."""
     global _started, _runtime_uses_primary

@@ -54,6 +54,12 @@ def _install_finder() -> None:
         sys.meta_path.insert(0, _Finder())
 
 
+def forget_contexts() -> None:
+    """The next `import pycuda.autoinit` (or autoprimaryctx) makes a context again."""
+    for name in (*_ALIASES, *_ALIASES.values()):
+        sys.modules.pop(name, None)
+
+
 def serve_pycuda() -> None:
     """`import pycuda.driver` gives our front end: of the simulated device, or of a GPU without pycuda."""
     from . import pycuda
