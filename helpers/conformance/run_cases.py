@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from . import run_buffers, run_cuda, run_engine, run_graphs, run_shapes
+from . import run_buffers, run_captures, run_cuda, run_engine, run_graphs, run_shapes
 from .case import Case
 
 # case -> backend -> why it is otherwise there
@@ -28,6 +28,6 @@ DIFFERS: Mapping[str, Mapping[str, str]] = {
 
 RUN_CASES: tuple[Case, ...] = tuple(
     dataclasses.replace(case, differs=DIFFERS.get(case.name, {}))
-    for module in (run_shapes, run_buffers, run_engine, run_cuda, run_graphs)
+    for module in (run_shapes, run_buffers, run_engine, run_cuda, run_graphs, run_captures)
     for case in module.CASES
 )

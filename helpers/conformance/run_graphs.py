@@ -351,7 +351,7 @@ def _(g: Ground, cuda: Cuda) -> Any:
 )
 def _(g: Ground, cuda: Cuda) -> Any:
     """After error 700 every call returns it, and cudaGetLastError does not reset it."""
-    _lose(g, cuda)
+    lose(g, cuda)
     cuda.call("cudaDeviceSynchronize")
     cuda.call("cudaGetLastError")
     return text(
@@ -371,12 +371,12 @@ def _(g: Ground, cuda: Cuda) -> Any:
 )
 def _(g: Ground, cuda: Cuda) -> Any:
     """cudaDeviceReset ends error 700."""
-    _lose(g, cuda)
+    lose(g, cuda)
     before = cuda.call("cudaMalloc", 8)[0]
     return text((before, cuda.call("cudaDeviceReset")[0], cuda.call("cudaMalloc", 8)[0]))
 
 
-def _lose(g: Ground, cuda: Cuda) -> None:
+def lose(g: Ground, cuda: Cuda) -> None:
     """Lose the CUDA context: execute with an address that is none."""
     context = load(g, "static").create_execution_context()
     for name in ("x", "y"):
