@@ -499,6 +499,7 @@ class Device(Releasing):
             self._refuse_capture("waiting for a stream", "Wait after the capture has ended.", stream.capture)
         if stream.handle == DEFAULT_STREAM:
             self._refuse_legacy("waiting for the default stream")
+        self._refuse_capture("waiting for a stream", "Wait after the capture has ended, or capture in relaxed mode.")
 
     def stream_synchronize(self, handle: int) -> None:
         with self._usable:
@@ -549,7 +550,7 @@ class Device(Releasing):
             return  # an event that was never recorded: nothing to wait for
         capture, node = event.captured
         if capture not in self._captures:
-            raise _captured_event("waiting for")
+            raise _event_of_a_graph()
         if not capture.valid:
             raise invalidated()
         if stream.capture is not capture and stream.capture is not None:
@@ -561,7 +562,11 @@ class Device(Releasing):
             )
         if stream.handle == DEFAULT_STREAM:
             capture.valid = False
-            raise refused("waiting for a captured event on the default stream", "Use a stream of its own.")
+            raise DeviceError(
+                "CUDA_ERROR_STREAM_CAPTURE_IMPLICIT",
+                "the default stream cannot wait for a captured event; the capture is invalid now. Use a stream of its"
+                " own.",
+            )
         stream.capture = capture
         capture.add(stream.handle, "wait", None, () if node is None else (node,))
 
@@ -585,9 +590,13 @@ class Device(Releasing):
     def _completed_event(self, handle: int, doing: str) -> _CudaEvent:
         """An event that can complete: one that was not recorded in a capture."""
         event = self._event(handle)
+        if event.captured is not None and event.captured[0] not in self._captures:
+            raise _event_of_a_graph()
         if event.captured is not None:
-            event.captured[0].valid = False
+            event.captured[0].valid = event.captured[0].valid and doing == "timing"
             raise _captured_event(doing)
+        if self._captures and doing != "timing":
+            self._refuse_capture(f"{doing} an event", "Do it after the capture has ended, or capture in relaxed mode.")
         return event
 
     def event_record(self, handle: int, stream: int) -> None:
@@ -705,7 +714,7 @@ class Device(Releasing):
         return graph
 
     def graph_nodes(self, ident: int) -> list[str]:
-        """What a graph does, in the order of capture: "memcpy", "memset", "kernel" (an execution), "graph"."""
+        """What a graph does, in the order of capture: "memcpy", "memset", "kernel" (an execution)."""
         with self._usable:
             return [node.kind for node in self._graph(ident, "graph", self._graphs).nodes if node.kind != "wait"]
 
@@ -731,8 +740,7 @@ class Device(Releasing):
         with self._usable:
             queue, executable = self._target(stream, False), self._graph(ident, "executable graph", self._executable)
             if queue.capture is not None:
-                queue.capture.add(stream, "graph", lambda handle: self._launch(executable, self._stream(handle)))
-                return
+                self._refuse_capture("launching a graph in it", "Launch it after the capture.", queue.capture)
             self._launch(executable, queue)
 
     def _launch(self, executable: ExecutableGraph, queue: _Stream) -> None:
@@ -1364,9 +1372,8 @@ class Device(Releasing):
                 )
             self._refuse_capture("a new size of activation memory", "Choose the profile before the capture begins.")
             self._complete([s.last for s in self._streams.values() if s.last])
-            self._used -= context.nbytes
-            context.nbytes = 0
-            self._take(nbytes, "the activation memory of an execution context")
+            self._take(max(nbytes - context.nbytes, 0), "more activation memory of an execution context")
+            self._used -= max(context.nbytes - nbytes, 0)
             context.nbytes = nbytes
 
     def context_free(self, ident: int) -> None:
@@ -1617,6 +1624,12 @@ def _captured_event(doing: str) -> DeviceError:
         "CUDA_ERROR_CAPTURED_EVENT",
         f"{doing} an event that was recorded in a capture: it is a place in a graph and no point in time. Record it"
         " again outside, or use another event.",
+    )
+
+
+def _event_of_a_graph() -> DeviceError:
+    return DeviceError(
+        "CUDA_ERROR_INVALID_VALUE", "this event was last recorded in a capture that has ended. Record it again first."
     )
 
 
