@@ -39,6 +39,7 @@ class Cuda:
 
     def __init__(self) -> None:
         self.module = _runtime()
+        self.call("cudaGetLastError")  # the thread's, which an earlier case may have left
 
     def call(self, name: str, *arguments: Any) -> Any:
         with warnings.catch_warnings():

@@ -34,9 +34,10 @@ CUDA_PYTHON = frozenset({"cuda.bindings"})
 
 
 class Table:
-    """Run cases, in the order in which they are written."""
+    """Cases of one half, in the order in which they are written."""
 
-    def __init__(self) -> None:
+    def __init__(self, half: str = "run") -> None:
+        self.half = half
         self.cases: list[Case] = []
 
     def __call__(
@@ -46,7 +47,7 @@ class Table:
 
         def register(run: Callable[[Ground], Any]) -> Callable[[Ground], Any]:
             assert run.__doc__ is not None
-            self.cases.append(Case(name, "run", run.__doc__.rstrip("."), returns, says, source, needs, run))
+            self.cases.append(Case(name, self.half, run.__doc__.rstrip("."), returns, says, source, needs, run))
             return run
 
         return register
@@ -78,7 +79,7 @@ def kind(call: Callable[..., Any], *arguments: Any, **named: Any) -> str:
 # --- models ---------------------------------------------------------------------------------------------------------
 
 
-def _model(
+def model_of(
     nodes: Sequence[onnx.NodeProto],
     inputs: Mapping[str, tuple[int, Sequence[int | str]]],
     outputs: Mapping[str, tuple[int, Sequence[int | str]]],
@@ -98,7 +99,7 @@ def _add(batch: int | str) -> onnx.ModelProto:
     """y = x + 1, float32 [batch, 8]."""
     shape: Sequence[int | str] = [batch, ROWS]
     tensor = (TensorProto.FLOAT, shape)
-    return _model(
+    return model_of(
         [helper.make_node("Add", ["x", "one"], ["y"], name="add")],
         {"x": tensor},
         {"y": tensor},
@@ -108,7 +109,7 @@ def _add(batch: int | str) -> onnx.ModelProto:
 
 def _linear() -> onnx.ModelProto:
     """y = x @ W, float32 [B, 8] to [B, 4]; W holds ones."""
-    return _model(
+    return model_of(
         [helper.make_node("MatMul", ["x", "W"], ["y"], name="matmul")],
         {"x": (TensorProto.FLOAT, ["B", ROWS])},
         {"y": (TensorProto.FLOAT, ["B", 4])},
@@ -118,7 +119,7 @@ def _linear() -> onnx.ModelProto:
 
 def _pair() -> onnx.ModelProto:
     """y = a - b, float32 [M, 8] and [N, 8], which must agree."""
-    return _model(
+    return model_of(
         [helper.make_node("Sub", ["a", "b"], ["y"], name="sub")],
         {"a": (TensorProto.FLOAT, ["M", ROWS]), "b": (TensorProto.FLOAT, ["N", ROWS])},
         {"y": (TensorProto.FLOAT, ["K", ROWS])},
@@ -127,7 +128,7 @@ def _pair() -> onnx.ModelProto:
 
 def _expand() -> onnx.ModelProto:
     """y = x, float32 [1, 1], repeated to the shape that the values of `to`, int64 [2], say."""
-    return _model(
+    return model_of(
         [helper.make_node("Expand", ["x", "to"], ["y"], name="expand")],
         {"x": (TensorProto.FLOAT, [1, 1]), "to": (TensorProto.INT64, [2])},
         {"y": (TensorProto.FLOAT, ["R", "C"])},
@@ -136,7 +137,7 @@ def _expand() -> onnx.ModelProto:
 
 def _nonzero() -> onnx.ModelProto:
     """y = the places where x, float32 [N], is not zero: int64 [1, as many as there are]."""
-    return _model(
+    return model_of(
         [helper.make_node("NonZero", ["x"], ["y"], name="nonzero")],
         {"x": (TensorProto.FLOAT, ["N"])},
         {"y": (TensorProto.INT64, [1, "K"])},
@@ -145,7 +146,7 @@ def _nonzero() -> onnx.ModelProto:
 
 def _gather() -> onnx.ModelProto:
     """y = the rows of a table that x, int64 [N], says: float32 [N, 4]; row i begins with 4 * i."""
-    return _model(
+    return model_of(
         [helper.make_node("Gather", ["table", "x"], ["y"], name="gather")],
         {"x": (TensorProto.INT64, ["N"])},
         {"y": (TensorProto.FLOAT, ["N", 4])},
@@ -164,7 +165,7 @@ def _deep() -> onnx.ModelProto:
         nodes.append(helper.make_node("Softmax", [f"m{i}"], [last], axis=-1, name=f"softmax{i}"))
     shape: Sequence[int | str] = ["B", width]
     tensor = (TensorProto.FLOAT, shape)
-    return _model(nodes, {"x": tensor}, {"y": tensor}, **weights)
+    return model_of(nodes, {"x": tensor}, {"y": tensor}, **weights)
 
 
 BATCHES: dict[str, Sequence[Shapes]] = {"x": ((1, ROWS), (2, ROWS), (4, ROWS))}
