@@ -8,6 +8,9 @@ What 10.16 has and 11 removed, as far as it can be had here:
   `create_execution_context_without_device_memory` and the old budgets of weight streaming;
 * `Builder.platform_has_fast_fp16`, `platform_has_fast_int8`, `platform_has_tf32`.
 
+The parser is TensorRT 11's: types that do not agree in the ONNX graph are refused, where a weakly typed network of
+TensorRT 10 would cast.
+
 A weakly typed network that is built with `BuilderFlag.FP16` is converted before the builder, which is strongly typed,
 sees it: weights and arithmetic in FP16, inputs and outputs as they were. TensorRT 10 chooses layer by layer which
 precision is faster; here all layers are FP16. Where the model does not go into FP16 it stays FP32 ("with FP32

@@ -46,6 +46,7 @@ def module() -> types.ModuleType:
     result.__getattr__ = _missing  # type: ignore[method-assign]
     result.__version__ = VERSION  # type: ignore[attr-defined]
     result.__builder__ = BUILDER  # type: ignore[attr-defined]
+    result.tensorrt = result  # type: ignore[attr-defined]  # the binding's inner module: `trt.tensorrt.ICudaEngine`
     result.Builder.build_engine_with_config = runtime.build_engine_with_config
     if API == "10":
         from .. import personality
