@@ -18,7 +18,8 @@ class Case:
         returns: the expected result as text.
         says: a phrase that the log must hold; "" for none.
         source: where the expectation comes from.
-        needs: without any of these it is not run: "simulator", "cuda.bindings", "nvidia-builder", "python-builder".
+        needs: without any of these it is not run: "simulator", "cuda.bindings", "nvidia-builder", "python-builder",
+            "rtx" (targets can be chosen, as in TensorRT-RTX).
         run: does it. What it raises counts as its result, as "TypeOfError: message".
         differs: backend ("simulator", "tensorrt" ...) or builder ("nvidia", "python") -> why the answer is known to be
             another one there.

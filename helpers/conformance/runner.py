@@ -156,5 +156,6 @@ def _missing(case: Case, simulated: bool, builder: str) -> str:
         "cuda.bindings": lambda: simulated or importlib.util.find_spec("cuda.bindings") is not None,
         "nvidia-builder": lambda: builder == "nvidia",
         "python-builder": lambda: builder == "python",
+        "rtx": lambda: hasattr(importlib.import_module("tensorrt"), "ComputeCapability"),
     }
     return ", ".join(sorted(need for need in case.needs if need not in has or not has[need]()))
