@@ -52,14 +52,19 @@ class PinnedArray(np.ndarray):
     def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
         if function in _VIEWS:
             return super().__array_function__(function, types, arguments, keywords)
-        written = _written(function, arguments, keywords)
-        for each in written:
-            _tell(each, True)
-        touched = [id(each) for each in written]
-        result = function(
-            *(_deep(each, touched) for each in arguments), **{k: _deep(v, touched) for k, v in keywords.items()}
-        )
-        return next((each for each in written if _plain_of(each, result)), result)
+        written = {id(each) for each in _written(function, arguments, keywords)}
+        given: dict[int, tuple[np.ndarray, PinnedArray]] = {}  # id of a plain view -> the view, and whose it is
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, PinnedArray):
+                _tell(value, id(value) in written)
+                view = value.view(np.ndarray)
+                given[id(view)] = view, value
+                return view
+            return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+
+        result = function(*map(plain, arguments), **{name: plain(value) for name, value in keywords.items()})
+        return given[id(result)][1] if id(result) in given else result
 
     def __getitem__(self, key: Any) -> Any:
         result = super().__getitem__(key)
@@ -135,18 +140,6 @@ def _read(value: Any) -> Any:
         _tell(value, False)
         return value.view(np.ndarray)
     return value
-
-
-def _deep(value: Any, unread: list[int]) -> Any:
-    if isinstance(value, PinnedArray):
-        return value.view(np.ndarray) if id(value) in unread else _read(value)
-    if type(value) in (list, tuple):
-        return type(value)(_deep(each, unread) for each in value)
-    return value
-
-
-def _plain_of(array: Any, result: Any) -> bool:
-    return isinstance(result, np.ndarray) and isinstance(array, PinnedArray) and result.base is array.view().base
 
 
 def _written(function: Any, arguments: Any, keywords: Any) -> list[Any]:

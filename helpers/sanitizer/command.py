@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m helpers sanitize",
         description="Run a TensorRT script (with pycuda or cuda.bindings) on the simulated device, unmodified, and"
-        " report its mistakes: wrong and freed addresses, races, missing synchronisation, leaks and more (docs/sanitizer.md).",
+        " report its mistakes: wrong and freed addresses, races, missing synchronisation, leaks and more"
+        " (docs/sanitizer.md).",
         epilog="Exit code: 0 nothing found, 1 something found, else the script's own; 2 where it could not be started.",
     )
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON too (- for standard output)")

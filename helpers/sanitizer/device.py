@@ -190,7 +190,7 @@ class CheckingDevice(InProcessDevice):
                     nbytes,
                 )
             self._race(pinned, here, False, handle, "a copy from host to device", where)
-            if not wait:
+            if not wait and not any(a.write and a.rows.overlap(here) for a in pinned.accesses):
                 index = self._streams[handle].last.event.index  # type: ignore[union-attr]
                 run = self._streams[handle].last.run  # type: ignore[union-attr]
                 self._sources[index] = (_sample(run), where, pinned)
@@ -667,7 +667,7 @@ class CheckingDevice(InProcessDevice):
         lost = self._usable.lost is not None
         super().reset()
         if not lost:  # what the program made and did not free went with the context, as at the program's end
-            self._leaks()
+            self._leaks(self.findings)
         self.reset_at = site()
         self.clocks.reset()
         self.memory_map.reset(self.reset_at)
@@ -774,33 +774,40 @@ class CheckingDevice(InProcessDevice):
 
     def finish(self, failed: bool) -> None:
         """The program has ended. One that failed could not wait for or free what it had."""
-        if not failed and self.active:
-            self._unawaited()
-            if self._usable.lost is None:  # after error 700 nothing can be freed
-                self._leaks()
+        if not failed:
+            self._at_end(self.findings)
         self.active = False
 
-    def _unawaited(self) -> None:
+    def unfinished_business(self) -> list[Finding]:
+        """What would be found if the program ended now."""
+        found = Findings()
+        self._at_end(found)
+        return list(found)
+
+    def _at_end(self, into: Findings) -> None:
         for shadow in self._pinned_shadows.values():
             pending = shadow.pending(Rows(0, shadow.nbytes), False, self.clocks.host)
             if pending is not None:
-                self.find(
-                    "missing-sync",
-                    "the program ends and nothing has waited for this copy into pinned memory",
-                    pending.where,
-                    tensors=(shadow.tensor,),
-                    start=pending.start,
-                    nbytes=pending.end - pending.start,
+                message = "the program ends and nothing has waited for this copy into pinned memory"
+                about = (shadow.tensor,) if shadow.tensor else ()
+                size = pending.end - pending.start
+                into.add(
+                    Finding(
+                        "missing-sync", message, place(pending.where), tensors=about, start=pending.start, nbytes=size
+                    )
                 )
+        if self._usable.lost is None:  # after error 700 nothing can be freed
+            self._leaks(into)
 
-    def _leaks(self) -> None:
+    def _leaks(self, into: Findings) -> None:
         for shadow in (*self.memory_map, *self.pinned_map):
             if shadow.raw and not shadow.gone:
                 message = f"{shadow.nbytes:,} bytes of {shadow.kind} were never freed"
-                self.find("leak", message, shadow.made, tensors=(shadow.tensor,), nbytes=shadow.nbytes)
+                about = (shadow.tensor,) if shadow.tensor else ()
+                into.add(Finding("leak", message, place(shadow.made), tensors=about, nbytes=shadow.nbytes))
         for handle in self.handles.values():
             if handle.raw and not handle.gone:
-                self.find("leak", f"{_article(handle.kind)} was never destroyed", handle.made)
+                into.add(Finding("leak", f"{_article(handle.kind)} was never destroyed", place(handle.made)))
 
 
 def _article(noun: str) -> str:

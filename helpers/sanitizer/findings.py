@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import linecache
 import threading
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -42,6 +42,12 @@ REMEDIES = {
     "sticky-error": "Look at every return value. After error 700 or 719 the CUDA context is lost: end the process.",
 }
 KINDS = tuple(REMEDIES)
+_cells: dict[str, str] = {}  # file name of a notebook's cell -> what the reader calls it
+
+
+def name_cell(file: str, name: str) -> None:
+    """Let places in a notebook's cell be shown by the cell's name."""
+    _cells[file] = name
 
 
 @dataclass(frozen=True)
@@ -115,8 +121,19 @@ class Findings:
             else:
                 known.count += finding.count
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Finding]:
         return iter(list(self._found.values()))
+
+    def counts(self) -> dict[tuple[Any, ...], int]:
+        """How often each was seen: for `since`."""
+        with self._lock:
+            return {key: finding.count for key, finding in self._found.items()}
+
+    def since(self, counts: dict[tuple[Any, ...], int]) -> list[Finding]:
+        """What was found, or found again, since `counts()`."""
+        with self._lock:
+            new = {key: f.count - counts.get(key, 0) for key, f in self._found.items()}
+            return [replace(self._found[key], count=count) for key, count in new.items() if count]
 
     def __len__(self) -> int:
         return len(self._found)
@@ -136,6 +153,9 @@ def summary(findings: Iterable[Finding]) -> str:
 
 
 def _shown(place: Place, base: Path) -> str:
+    cell = _cells.get(place.file)
+    if cell:
+        return f"{cell}, line {place.line}: {place.source}"
     try:
         name = str(Path(place.file).relative_to(base))
     except ValueError:

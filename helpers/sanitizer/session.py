@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import runpy
 import sys
@@ -66,8 +65,6 @@ class Session:
     def finish(self, failed: bool = False) -> list[Finding]:
         """End the watch; the findings."""
         if self.device.active:
-            if not failed:
-                gc.collect()
             self.device.finish(failed)
             self._hooks.uninstall()
         return list(self.device.findings)
