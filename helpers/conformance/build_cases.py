@@ -33,6 +33,7 @@ MISSING = "is missing dimensions in profile 0"
 Shapes = Mapping[str, Sequence[Sequence[int]]]
 Tensor = tuple[int, Sequence[int | str]]  # ONNX type, shape
 BATCHES: Shapes = {"x": ((1, ROWS), (2, ROWS), (4, ROWS))}
+GARBAGE = b"\xff" * 64  # no protobuf begins so
 F, H, I64 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64
 
 
@@ -92,19 +93,22 @@ def _two() -> onnx.ModelProto:
 
 
 def _embedding() -> onnx.ModelProto:
-    """y = token + position, float32 [B, S, 4]: positions are a table of 16 rows, cut to S."""
+    """y = words[ids] + positions[0, 1, ...], float32 [B, S, 4]; the table of positions has 16 rows."""
     return model_of(
         [
             helper.make_node("Gather", ["words", "ids"], ["token"]),
             helper.make_node("Shape", ["ids"], ["length"], start=1, end=2),
-            helper.make_node("Slice", ["table", "zero", "length"], ["position"]),
+            helper.make_node("Squeeze", ["length", "first"], ["S"]),
+            helper.make_node("Range", ["from", "S", "by"], ["places"]),
+            helper.make_node("Gather", ["table", "places"], ["position"]),
             helper.make_node("Add", ["token", "position"], ["y"]),
         ],
         {"ids": (I64, ["B", "S"])},
         {"y": (F, ["B", "S", 4])},
         words=np.ones((10, 4), np.float32),
         table=np.ones((16, 4), np.float32),
-        zero=np.zeros(1, np.int64),
+        first=np.array([0]),
+        **{"from": np.array(0), "by": np.array(1)},
     )
 
 
@@ -163,7 +167,9 @@ def _norm(scale: Any) -> onnx.ModelProto:
 
 def _unary(op: str, kind: int = F, result: int | None = None, **attributes: Any) -> onnx.ModelProto:
     return model_of(
-        [helper.make_node(op, ["x"], ["y"], **attributes)], {"x": (kind, ["B", ROWS])}, {"y": (result or kind, ["B", ROWS])}
+        [helper.make_node(op, ["x"], ["y"], **attributes)],
+        {"x": (kind, ["B", ROWS])},
+        {"y": (result or kind, ["B", ROWS])},
     )
 
 
@@ -445,7 +451,7 @@ def _(g: Ground) -> Any:
 @case("parse-garbage", "(False, MODEL_DESERIALIZE_FAILED)", source=MEASURED + "corrupt ONNX")
 def _(g: Ground) -> Any:
     """Bytes that are no protobuf are refused, with a code."""
-    script = Script(g, b"this is no model at all")
+    script = Script(g, GARBAGE)
     return text((script.parsed, script.parser.get_error(0).code().name))
 
 
@@ -460,7 +466,7 @@ def _(g: Ground) -> Any:
 @case("parse-false-ignored", "None", "Network must have at least one output", source=MEASURED + "parse's False ignored")
 def _(g: Ground) -> Any:
     """Whoever overlooks the parser's False is told that the network has no output."""
-    script = Script(g, b"this is no model at all")
+    script = Script(g, GARBAGE)
     script.profile(BATCHES)
     return script.build()
 
@@ -468,7 +474,8 @@ def _(g: Ground) -> Any:
 @case("parse-path", "TypeError", source=MEASURED + "parse takes bytes")
 def _(g: Ground) -> Any:
     """parse takes the model's bytes, not its path."""
-    return kind(Script(g).parser.parse, "model.onnx")
+    script = Script(g)
+    return kind(script.parser.parse, "model.onnx")
 
 
 @case("parse-twice", "(True, False)", "non-empty network definition", source=MEASURED + "its words")
@@ -481,7 +488,7 @@ def _(g: Ground) -> Any:
 @case("parse-errors-cleared", "(1, 0)", source=PARSER + "IParser::clearErrors")
 def _(g: Ground) -> Any:
     """clear_errors forgets the errors."""
-    script = Script(g, b"this is no model at all")
+    script = Script(g, GARBAGE)
     before = script.parser.num_errors
     script.parser.clear_errors()
     return text((before, script.parser.num_errors))
@@ -501,13 +508,15 @@ def _(g: Ground) -> Any:
 def _(g: Ground) -> Any:
     """Weights in another file are found from the model's path."""
     with tempfile.TemporaryDirectory() as folder:
-        return text(Script(g).parser.parse_from_file(str(_outside(Path(folder)))))
+        script = Script(g)
+        return text(script.parser.parse_from_file(str(_outside(Path(folder)))))
 
 
 @case("parse-file-missing", "False", source=PARSER + "IParser::parseFromFile returns whether it was parsed")
 def _(g: Ground) -> Any:
     """A file that does not exist is refused."""
-    return text(Script(g).parser.parse_from_file("nothing.onnx"))
+    script = Script(g)
+    return text(script.parser.parse_from_file("nothing.onnx"))
 
 
 @case("parse-mixed-types", "False", "must have same input types", source=MEASURED + "FP32 meets FP16 in an Add")
@@ -571,20 +580,23 @@ def _(g: Ground) -> Any:
 @case("parse-model-proto", "(True, True)", source=PARSER + "IParser::loadModelProto, parseModelProto")
 def _(g: Ground) -> Any:
     """A model can be loaded first and parsed afterwards."""
-    parser = Script(g).parser
+    script = Script(g)
+    parser = script.parser
     return text((parser.load_model_proto(_bytes(_add())), parser.parse_model_proto()))
 
 
 @case("parse-supports-model", "True", source=PARSER + "IParser::supportsModelV2")
 def _(g: Ground) -> Any:
     """A model of known operators is supported."""
-    return text(Script(g).parser.supports_model_v2(_bytes(_add())))
+    script = Script(g)
+    return text(script.parser.supports_model_v2(_bytes(_add())))
 
 
 @case("parse-supports-not", "False", source=PARSER + "IParser::supportsModelV2")
 def _(g: Ground) -> Any:
     """A model with an unknown operator is not."""
-    return text(Script(g).parser.supports_model_v2(_bytes(_unary("Frobnicate"))))
+    script = Script(g)
+    return text(script.parser.supports_model_v2(_bytes(_unary("Frobnicate"))))
 
 
 @case("parse-logger-missing", "TypeError", source=BINDINGS + "OnnxParser takes an ILogger")
@@ -953,6 +965,18 @@ def _(g: Ground) -> Any:
 
 
 # case -> backend or builder -> why it is otherwise there
-DIFFERS: Mapping[str, Mapping[str, str]] = {}
+_ANY_DOMAIN = "the expectation was wrong: NVIDIA's parser takes a known operator's name in any domain"
+_GPU = dict.fromkeys(("tensorrt", "tensorrt_rtx"), "expected of a machine without a GPU; here is one")
+DIFFERS: Mapping[str, Mapping[str, str]] = {
+    "profile-baked-batch": {"nvidia": "no warning for a graph as small as this; the issue's had a model around it"},
+    "parse-unknown-domain": {"nvidia": _ANY_DOMAIN, "python": _ANY_DOMAIN},
+    "config-strip-plan": {
+        "nvidia": "builds here: it was measured with a model whose weights are worth stripping",
+        **_GPU,
+    },
+    "config-refit": _GPU,
+    "config-version-compatible": _GPU,
+    "target-current": _GPU,
+}
 
 CASES: tuple[Case, ...] = tuple(dataclasses.replace(each, differs=DIFFERS.get(each.name, {})) for each in case.cases)
