@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -318,8 +319,21 @@ def _dtype(tensor: TensorSpec) -> Any:
     return np.dtype(DTYPES[tensor.dtype]).type
 
 
+# ONNX Runtime on two inputs of an elementwise operator whose shapes disagree
+_BROADCAST = re.compile(r"Name:'(?P<node>[^']*)'.*by a dimension other than 1\. (?P<one>\d+) by (?P<other>\d+)")
+
+
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    """What ONNX Runtime says, shortened; with TensorRT's words in front where it has some."""
+    text = " ".join(str(error).split())
+    found = _BROADCAST.search(text)
+    words = (
+        f"{found['node']}: dimensions not compatible for elementwise. Condition '==' violated: {found['one']} !="
+        f" {found['other']}. "
+        if found
+        else ""
+    )
+    return f"{words}{text[:300]}"
 
 
 def _onnxruntime() -> Any:
