@@ -1,0 +1,39 @@
+# expect: race-device
+"""A pycuda stream uploads, a stream of cuda.bindings computes, and nobody orders them."""
+
+import ctypes
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorrt as trt
+from cuda.bindings import runtime as cudart
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import models
+from common import HostDeviceMem, cuda_call
+
+H2D = cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
+D2H = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
+D2D = cudart.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+
+import pycuda.autoprimaryctx
+import pycuda.driver as cuda
+
+engine = models.engine("add")
+context = engine.create_execution_context()
+uploads, compute = cuda.Stream(), cuda_call(cudart.cudaStreamCreate())
+x = cuda.pagelocked_zeros((4, 8), np.float32)
+y = cuda.pagelocked_zeros((4, 8), np.float32)
+d_x, d_y = cuda.mem_alloc(128), cuda_call(cudart.cudaMalloc(128))
+context.set_input_shape("x", (4, 8))
+context.set_tensor_address("x", int(d_x))
+context.set_tensor_address("y", d_y)
+cuda.memcpy_htod_async(d_x, x, uploads)  # <- other
+context.execute_async_v3(int(compute))  # <- race-device
+cuda_call(cudart.cudaMemcpyAsync(y.ctypes.data, d_y, 128, D2H, compute))
+cuda_call(cudart.cudaStreamSynchronize(compute))
+uploads.synchronize()
+print(y[0, 0])
+cuda_call(cudart.cudaFree(d_y))
+cuda_call(cudart.cudaStreamDestroy(compute))

@@ -1,0 +1,47 @@
+# expect:
+"""Another thread waits for the stream and tells by a threading.Event; then the main thread reads."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pycuda.autoprimaryctx
+import pycuda.driver as cuda
+import tensorrt as trt
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import models
+
+engine = models.engine("layers")
+context = engine.create_execution_context()
+stream = cuda.Stream()
+x = cuda.pagelocked_zeros((4, 8), np.float32)
+y = cuda.pagelocked_zeros((4, 4), np.float32)
+d_x, d_y = cuda.mem_alloc(x.nbytes), cuda.mem_alloc(y.nbytes)
+context.set_input_shape("x", x.shape)
+context.set_tensor_address("x", int(d_x))
+context.set_tensor_address("y", int(d_y))
+import threading
+
+finished = threading.Event()
+primary = pycuda.autoprimaryctx.context
+
+
+def waiter():
+    primary.push()
+    stream.synchronize()
+    finished.set()
+    primary.pop()
+
+
+for value in (0.25, 0.5):
+    finished.clear()
+    x[:] = value
+    cuda.memcpy_htod_async(d_x, x, stream)
+    assert context.execute_async_v3(stream.handle)
+    cuda.memcpy_dtoh_async(y, d_y, stream)
+    thread = threading.Thread(target=waiter)
+    thread.start()
+    assert finished.wait(30)
+    np.testing.assert_allclose(y, models.expected("layers", x=x), rtol=1e-5, atol=1e-6)
+    thread.join()
