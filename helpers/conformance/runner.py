@@ -65,7 +65,7 @@ class Simulator:
                 yield Result(case, missing=missing)
                 continue
             yield self.alone(case)
-            gc.collect()  # what the case held goes with its device
+            gc.collect(1)  # what the case held goes with its device; older objects are not its own
 
     def alone(self, case: Case) -> Result:
         """Run one case on a new device."""
