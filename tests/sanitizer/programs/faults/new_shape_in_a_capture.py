@@ -1,5 +1,5 @@
 # expect: capture-refused
-"""A pageable array is copied inside a capture."""
+"""A new shape was set, and its first execution comes inside a capture: TensorRT would have to allocate there."""
 
 import ctypes
 import sys
@@ -26,10 +26,13 @@ context.set_tensor_address("x", x.device)
 context.set_tensor_address("y", y.device)
 x.host[:] = 1
 y.host[:] = 0
+cuda_call(cudart.cudaMemcpyAsync(x.device, x.host.ctypes.data, x.nbytes, H2D, stream))
+context.execute_async_v3(int(stream))
+cuda_call(cudart.cudaStreamSynchronize(stream))
+context.set_input_shape("x", (2, 8))
 cuda_call(cudart.cudaStreamBeginCapture(stream, cudart.cudaStreamCaptureMode.cudaStreamCaptureModeGlobal))  # <- other
-source = np.ones(32, np.float32)
-error = cudart.cudaMemcpyAsync(x.device, source.ctypes.data, 128, H2D, stream)[0]  # <- capture-refused
-print(error, cudart.cudaStreamEndCapture(stream)[0])
+enqueued = context.execute_async_v3(int(stream))  # <- capture-refused
+print(enqueued, cudart.cudaStreamEndCapture(stream)[0])
 x.free()
 y.free()
 cuda_call(cudart.cudaStreamDestroy(stream))
