@@ -218,7 +218,7 @@ def test_rows_with_a_pitch(cudart):
     ok(cudart.cudaStreamSynchronize(stream))
     assert (pinned[:16].reshape(4, 4) == table[:, [0, 1, 0, 1]]).all()
     with pytest.warns(cuda_bindings.CudaWarning, match="pitch is 2; expected the width"):
-        assert cudart.cudaMemcpy2D(column, 2, device, 16, 4, 4, kind.cudaMemcpyDeviceToHost)[0] == 1
+        assert cudart.cudaMemcpy2D(column, 2, device, 16, 4, 4, kind.cudaMemcpyDeviceToHost)[0] == 12
 
 
 def test_refusals_say_why_and_where(cudart):
@@ -241,7 +241,6 @@ def test_refusals_say_why_and_where(cudart):
     refused("the source array 16", device, array, 20, kind.cudaMemcpyHostToDevice)
     refused("the destination array 16", array, device, 20, kind.cudaMemcpyDeviceToHost)
     refused("read-only", bytes(16), device, 16, kind.cudaMemcpyDeviceToHost)
-    refused("no kind of copy", array, device, 16, 9)
     assert cudart.cudaPeekAtLastError() == (error.cudaErrorInvalidValue,) == cudart.cudaGetLastError()
     assert cudart.cudaGetLastError() == (error.cudaSuccess,)  # it was forgotten, for it had no consequence
     ok(cudart.cudaFree(device))
@@ -454,8 +453,8 @@ def test_contexts_are_a_threads(driver):
     assert ok(driver.cuCtxGetCurrent()) == current
     with pytest.warns(cuda_bindings.CudaWarning, match="was destroyed"):
         assert driver.cuCtxPushCurrent(own)[0] == driver.CUresult.CUDA_ERROR_INVALID_CONTEXT
-    with pytest.warns(cuda_bindings.CudaWarning, match="does not exist, or was destroyed"):
-        assert driver.cuCtxDestroy(own)[0] == 201
+    with pytest.warns(cuda_bindings.CudaWarning, match="was destroyed already"):
+        assert driver.cuCtxDestroy(own)[0] == driver.CUresult.CUDA_ERROR_CONTEXT_IS_DESTROYED
 
 
 def test_the_last_context_takes_everything_with_it(trt, monkeypatch):

@@ -18,6 +18,7 @@ NONE_CURRENT = (
     " thread, context.push() in every other; with cuda.bindings.driver: cuInit, cuDevicePrimaryCtxRetain,"
     " cuCtxSetCurrent."
 )
+_DESTROYED = "the CUDA context that is current in this thread was destroyed"
 PRIMARY = 0x100  # handles are the driver's pointers: numbers that are nothing else's
 _numbers = itertools.count(PRIMARY + 0x100, 0x100)
 _thread = threading.local()
@@ -70,7 +71,9 @@ def release(context: int) -> None:
     """
     with _lock:
         if context not in _users:
-            raise DeviceError("CUDA_ERROR_INVALID_CONTEXT", "this context does not exist, or was destroyed already")
+            if context and context != PRIMARY:
+                raise DeviceError("CUDA_ERROR_CONTEXT_IS_DESTROYED", "this context was destroyed already")
+            raise DeviceError("CUDA_ERROR_INVALID_CONTEXT", "nobody uses this context any more")
         _users[context] -= 1
         ended = not _users[context]
         if ended:
@@ -97,15 +100,16 @@ def forget_all() -> None:
 def use_primary() -> None:
     """What every call of the runtime API does first: where no context is current, the primary one becomes it."""
     global _started, _runtime_uses_primary
-    own = getattr(_thread, "stack", None)
-    if own:
-        if own[-1] not in _users:
-            raise _destroyed()
+    own = stack()
+    if not own:
+        own.append(PRIMARY)
+    elif own[-1] in _users:
         return
-    if not _runtime_uses_primary:
+    elif own[-1] != PRIMARY:
+        raise DeviceError("CUDA_ERROR_INVALID_CONTEXT", _DESTROYED)
+    if PRIMARY not in _users or not _runtime_uses_primary:
         _started = _runtime_uses_primary = True
         retain(PRIMARY)
-    stack().append(PRIMARY)
 
 
 def need() -> None:
@@ -114,10 +118,4 @@ def need() -> None:
     if not own:
         raise DeviceError("CUDA_ERROR_INVALID_CONTEXT", NONE_CURRENT)
     if own[-1] not in _users:
-        raise _destroyed()
-
-
-def _destroyed() -> DeviceError:
-    return DeviceError(
-        "CUDA_ERROR_CONTEXT_IS_DESTROYED", "the CUDA context that is current in this thread was destroyed"
-    )
+        raise DeviceError("CUDA_ERROR_CONTEXT_IS_DESTROYED", _DESTROYED)

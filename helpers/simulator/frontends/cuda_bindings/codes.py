@@ -62,7 +62,7 @@ _TABLE = """\
 127 | - | cudaErrorStartupFailure | startup failure in cuda runtime
 200 | CUDA_ERROR_INVALID_IMAGE | cudaErrorInvalidKernelImage | device kernel image is invalid
 201 | CUDA_ERROR_INVALID_CONTEXT | cudaErrorDeviceUninitialized | invalid device context
-202 | CUDA_ERROR_CONTEXT_ALREADY_CURRENT | - | unrecognized error code
+202 | CUDA_ERROR_CONTEXT_ALREADY_CURRENT | - | context already current
 205 | CUDA_ERROR_MAP_FAILED | cudaErrorMapBufferObjectFailed | mapping of buffer object failed
 206 | CUDA_ERROR_UNMAP_FAILED | cudaErrorUnmapBufferObjectFailed | unmapping of buffer object failed
 207 | CUDA_ERROR_ARRAY_IS_MAPPED | cudaErrorArrayIsMapped | array is mapped
@@ -145,7 +145,7 @@ _TABLE = """\
 913 | CUDA_ERROR_FUNCTION_NOT_LOADED | cudaErrorFunctionNotLoaded | the function handle is not loaded when calling an API that requires a loaded function
 914 | CUDA_ERROR_INVALID_RESOURCE_TYPE | cudaErrorInvalidResourceType | one or more resources passed in are not valid resource types for the operation
 915 | CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION | cudaErrorInvalidResourceConfiguration | one or more resources are insufficient or non-applicable for the operation
-916 | CUDA_ERROR_KEY_ROTATION | - | unrecognized error code
+916 | CUDA_ERROR_KEY_ROTATION | - | an error happened during the key rotation sequence
 917 | CUDA_ERROR_STREAM_DETACHED | cudaErrorStreamDetached | API call not permitted since the green context associated with the stream has been destroyed
 918 | CUDA_ERROR_GRAPH_RECAPTURE_FAILURE | cudaErrorGraphRecaptureFailure | recapturing to the source graph failed and had to be terminated
 919 | CUDA_ERROR_FABRIC_NOT_READY | cudaErrorFabricNotReady | GPU fabric is not ready within the probe wait budget; application may retry (see CUDA_FABRIC_INIT_TIMEOUT_MS)

@@ -183,12 +183,19 @@ def cuCtxCreate(ctxCreateParams: Any, flags: Any, dev: Any) -> CUcontext:
 @driver_entry(context=False)
 def cuCtxDestroy(ctx: Any) -> None:
     """With the last context all memory, streams, events and engines go."""
-    contexts.release(integer(ctx))
+    contexts.release(_not_null(ctx))
 
 
 @driver_entry(context=False)
 def cuCtxPushCurrent(ctx: Any) -> None:
-    contexts.stack().append(_context(ctx))
+    contexts.stack().append(_context(_not_null(ctx)))
+
+
+def _not_null(ctx: Any) -> int:
+    number = integer(ctx)
+    if not number:
+        raise DeviceError("CUDA_ERROR_INVALID_VALUE", "expected a context; 0 is none")
+    return number
 
 
 @driver_entry(outputs=1, context=False)
@@ -263,31 +270,36 @@ def cuMemAllocAsync(bytesize: Any, hStream: Any) -> CUdeviceptr:
 @driver_entry()
 def cuMemFreeAsync(dptr: Any, hStream: Any) -> None:
     """Frees when the stream comes to it."""
-    _device().mem_free_async(integer(dptr), _stream(hStream))
+    runtime.free_async(integer(dptr), _stream(hStream))
 
 
 @driver_entry(outputs=1)
 def cuMemAllocHost(bytesize: Any) -> int:
     """Address of pinned host memory."""
-    return memory.alloc_pinned(size(bytesize))
+    return runtime.malloc_host(bytesize)
 
 
 @driver_entry(outputs=1)
 def cuMemHostAlloc(bytesize: Any, Flags: Any) -> int:
     """Address of pinned host memory. The flags are of no consequence here."""
-    integer(Flags)
-    return memory.alloc_pinned(size(bytesize))
+    runtime.need_flags(Flags, 7, "cuMemHostAlloc")
+    return runtime.malloc_host(bytesize)
 
 
 @driver_entry()
 def cuMemFreeHost(p: Any) -> None:
-    memory.free_pinned(pointer(p).address)
+    address = pointer(p).address
+    if address:
+        memory.free_pinned(address)
 
 
 @driver_entry(outputs=2)
 def cuMemGetAddressRange(dptr: Any) -> tuple[CUdeviceptr, int]:
-    """(start, bytes) of the allocation that an address lies in."""
+    """(start, bytes) of the allocation, device or pinned memory, that an address lies in."""
     address = integer(dptr)
+    pinned = _host.current().find_pinned(address)
+    if pinned is not None:
+        return CUdeviceptr(pinned.address), pinned.nbytes
     found = _device().mem_range(address)
     if not found:
         raise DeviceError("CUDA_ERROR_NOT_FOUND", f"0x{address:x} lies in no memory of the device")
@@ -347,7 +359,7 @@ def cuMemcpyAsync(dst: Any, src: Any, ByteCount: Any, hStream: Any) -> None:
 
 def _memset(address: Any, value: Any, width: int, count: Any, stream: int) -> None:
     pattern = (integer(value) & ((1 << 8 * width) - 1)).to_bytes(width, "little")
-    _device().memset(integer(address), pattern, size(count), stream, False)
+    memory.fill(integer(address), pattern, size(count), stream)
 
 
 @driver_entry()
@@ -386,14 +398,14 @@ def cuMemsetD32Async(dstDevice: Any, ui: Any, N: Any, hStream: Any) -> None:
 
 @driver_entry(outputs=1)
 def cuStreamCreate(Flags: Any) -> CUstream:
-    return CUstream(_device().stream_create(integer(Flags)))
+    return CUstream(_device().stream_create(runtime.need_flags(Flags, 1, "cuStreamCreate")))
 
 
 @driver_entry(outputs=1)
 def cuStreamCreateWithPriority(flags: Any, priority: Any) -> CUstream:
     """Priorities are of no consequence here."""
     integer(priority)
-    return CUstream(_device().stream_create(integer(flags)))
+    return CUstream(_device().stream_create(runtime.need_flags(flags, 1, "cuStreamCreateWithPriority")))
 
 
 @driver_entry()
@@ -422,7 +434,7 @@ def cuStreamWaitEvent(hStream: Any, hEvent: Any, Flags: Any) -> None:
 
 @driver_entry(outputs=1)
 def cuEventCreate(Flags: Any) -> CUevent:
-    return CUevent(_device().event_create(integer(Flags)))
+    return CUevent(_device().event_create(runtime.need_flags(Flags, 7, "cuEventCreate")))
 
 
 @driver_entry()

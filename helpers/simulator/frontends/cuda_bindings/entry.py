@@ -38,7 +38,8 @@ def forget_error() -> None:
 
 def code(error: DeviceError) -> int:
     """CUDA's number of what the device said."""
-    return int(CUresult.__members__.get(error.code, CUresult.CUDA_ERROR_UNKNOWN))
+    known = CUresult.__members__.get(error.code) or cudaError_t.__members__.get(error.code)
+    return int(CUresult.CUDA_ERROR_UNKNOWN if known is None else known)
 
 
 def _warn(name: str, error: DeviceError) -> None:

@@ -25,26 +25,28 @@ def begin_capture(stream: int, mode: int) -> None:
 def end_capture(stream: int) -> int:
     """The graph that was captured."""
     device = _host.current().device
-    if _threads.get(stream, threading.get_ident()) != threading.get_ident() and device.stream_capture_status(stream):
+    owner = _threads.pop(stream, threading.get_ident())
+    graph = int(device.stream_end_capture(stream))
+    if owner != threading.get_ident():  # the capture has ended all the same (measured on an H200)
+        device.graph_destroy(graph)
         raise DeviceError(
             "CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD",
-            "this capture was begun by another thread. End it there, or begin it with the relaxed mode.",
+            "another thread began this capture, which is lost now. End it there, or begin it in the relaxed mode.",
         )
-    _threads.pop(stream, None)
-    return int(device.stream_end_capture(stream))
+    return graph
 
 
 def nodes(graph: int, wanted: int, handle: Any) -> tuple[list[Any], int]:
-    """The first `wanted` nodes of a graph as handles, and how many they are; of 0 wanted all are counted."""
+    """`wanted` nodes of a graph as handles, null behind the last, and how many they are; of 0 wanted: all."""
     total = len(_host.current().device.graph_nodes(graph))
-    count = min(wanted, total)
-    return [handle(graph * _NODES + place) for place in range(count)], count if wanted else total
+    handles = [handle(graph * _NODES + place if place < total else 0) for place in range(wanted)]
+    return handles, min(wanted, total) if wanted else total
 
 
 def node_type(node: int) -> int:
     """The number of a node's type, the same in both APIs."""
     graph, place = divmod(node, _NODES)
-    kinds = _host.current().device.graph_nodes(graph)
+    kinds = _host.current().device.graph_nodes(graph) if node else []
     if place >= len(kinds):
         raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"0x{node:x} is no node of a graph")
     return NODE_KINDS[kinds[place]]

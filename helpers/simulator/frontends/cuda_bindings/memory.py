@@ -130,6 +130,23 @@ def free_pinned(address: int) -> None:
         _freed.popleft()
 
 
+def fill(address: int, pattern: bytes, count: int, stream: int) -> None:
+    """Memset: `count` times `pattern`. The host waits where it is pinned memory."""
+    host = _host.current()
+    if not count:
+        return
+    pinned = host.find_pinned(address)
+    if pinned is None:
+        host.device.memset(address, pattern, count, stream, False)
+        return
+    offset, nbytes = address - pinned.address, len(pattern) * count
+    if offset + nbytes > pinned.nbytes:
+        detail = f"{nbytes:,} bytes from byte {offset:,} on run past the end of pinned memory of {pinned.nbytes:,}"
+        raise DeviceError("CUDA_ERROR_INVALID_VALUE", detail)
+    host.device.stream_synchronize(stream)
+    pinned.data[offset : offset + nbytes] = np.tile(np.frombuffer(pattern, np.uint8), count)
+
+
 # --- copies ---------------------------------------------------------------------------------------------------------
 
 
@@ -158,14 +175,17 @@ def is_device(address: int) -> bool:
 
 def copy(target: Pointer, source: Pointer, shape: Shape, kind: int, stream: int, wait: bool) -> None:
     """A copy of any kind. `wait`: the blocking form, through the default stream."""
+    if not shape.nbytes:
+        return
+    if kind not in range(DEFAULT + 1):
+        detail = f"{kind} is no kind of copy; list(cudaMemcpyKind) has them"
+        raise DeviceError("cudaErrorInvalidMemcpyDirection", detail)
     for side, pitch in (("destination", shape.target_pitch), ("source", shape.source_pitch)):
         if shape.rows > 1 and pitch < shape.width:
             detail = f"the {side}'s pitch is {pitch:,}; expected the width of {shape.width:,} bytes or more"
-            raise DeviceError("CUDA_ERROR_INVALID_VALUE", detail)
+            raise DeviceError("cudaErrorInvalidPitchValue", detail)
     if kind == DEFAULT:  # unified addressing: the addresses tell
         kind = DEVICE_TO_HOST * is_device(source.address) + HOST_TO_DEVICE * is_device(target.address)
-    if not shape.nbytes:
-        return
     if kind == HOST_TO_DEVICE:
         _to_device(target, source, shape, stream, wait)
     elif kind == DEVICE_TO_HOST:

@@ -69,6 +69,8 @@ cudaDeviceScheduleSpin = 1
 cudaDeviceScheduleYield = 2
 cudaDeviceScheduleBlockingSync = 4
 cudaDeviceMapHost = 8
+cudaCpuDeviceId = -1
+cudaInvalidDeviceId = -2
 
 
 def _device() -> Any:
@@ -257,7 +259,12 @@ def malloc_async(nbytes: Any, handle: int) -> int:
 @runtime_entry()
 def cudaFreeAsync(devPtr: Any, hStream: Any) -> None:
     """Frees when the stream comes to it."""
-    _device().mem_free_async(pointer(devPtr).address, _stream(hStream))
+    free_async(pointer(devPtr).address, _stream(hStream))
+
+
+def free_async(address: int, handle: int) -> None:
+    if address:
+        _device().mem_free_async(address, handle)
 
 
 @runtime_entry(outputs=1)
@@ -269,7 +276,7 @@ def cudaMallocHost(size: Any) -> int:
 @runtime_entry(outputs=1)
 def cudaHostAlloc(size: Any, flags: Any) -> int:
     """Address of `size` bytes of pinned host memory. The flags are of no consequence here."""
-    integer(flags)
+    need_flags(flags, 7, "cudaHostAlloc")
     return malloc_host(size)
 
 
@@ -303,36 +310,30 @@ def cudaPointerGetAttributes(ptr: Any) -> cudaPointerAttributes:
         kind, device_pointer, host_pointer = cudaMemoryType.cudaMemoryTypeHost, address, address
     else:
         kind, device_pointer, host_pointer = cudaMemoryType.cudaMemoryTypeUnregistered, 0, 0
-    return cudaPointerAttributes(type=kind, device=0, devicePointer=device_pointer, hostPointer=host_pointer)
+    device = 0 if device_pointer else cudaInvalidDeviceId
+    return cudaPointerAttributes(type=kind, device=device, devicePointer=device_pointer, hostPointer=host_pointer)
 
 
 # --- copies ---------------------------------------------------------------------------------------------------------
 
 
-def _kind(kind: Any) -> int:
-    number = integer(kind)
-    if number not in cudaMemcpyKind:
-        raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{number} is no kind of copy; list(cudaMemcpyKind) has them")
-    return number
-
-
 @runtime_entry()
 def cudaMemcpy(dst: Any, src: Any, count: Any, kind: Any) -> None:
     """Waits, but for a copy within the device."""
-    memory.copy(pointer(dst), pointer(src), memory.Shape(size(count)), _kind(kind), 0, True)
+    memory.copy(pointer(dst), pointer(src), memory.Shape(size(count)), integer(kind), 0, True)
 
 
 @runtime_entry()
 def cudaMemcpyAsync(dst: Any, src: Any, count: Any, kind: Any, stream: Any) -> None:
     """Asynchronous where the host's memory is pinned; pageable memory waits."""
-    memory.copy(pointer(dst), pointer(src), memory.Shape(size(count)), _kind(kind), _stream(stream), False)
+    memory.copy(pointer(dst), pointer(src), memory.Shape(size(count)), integer(kind), _stream(stream), False)
 
 
 @runtime_entry()
 def cudaMemcpy2D(dst: Any, dpitch: Any, src: Any, spitch: Any, width: Any, height: Any, kind: Any) -> None:
     """`height` rows of `width` bytes; a pitch is the distance from one row to the next."""
     shape = memory.Shape(size(width), size(height), size(dpitch), size(spitch))
-    memory.copy(pointer(dst), pointer(src), shape, _kind(kind), 0, True)
+    memory.copy(pointer(dst), pointer(src), shape, integer(kind), 0, True)
 
 
 @runtime_entry()
@@ -340,18 +341,18 @@ def cudaMemcpy2DAsync(
     dst: Any, dpitch: Any, src: Any, spitch: Any, width: Any, height: Any, kind: Any, stream: Any
 ) -> None:
     shape = memory.Shape(size(width), size(height), size(dpitch), size(spitch))
-    memory.copy(pointer(dst), pointer(src), shape, _kind(kind), _stream(stream), False)
+    memory.copy(pointer(dst), pointer(src), shape, integer(kind), _stream(stream), False)
 
 
 @runtime_entry()
 def cudaMemset(devPtr: Any, value: Any, count: Any) -> None:
     """Sets bytes; the host does not wait."""
-    _device().memset(pointer(devPtr).address, bytes([integer(value) & 0xFF]), size(count), 0, False)
+    memory.fill(pointer(devPtr).address, bytes([integer(value) & 0xFF]), size(count), 0)
 
 
 @runtime_entry()
 def cudaMemsetAsync(devPtr: Any, value: Any, count: Any, stream: Any) -> None:
-    _device().memset(pointer(devPtr).address, bytes([integer(value) & 0xFF]), size(count), _stream(stream), False)
+    memory.fill(pointer(devPtr).address, bytes([integer(value) & 0xFF]), size(count), _stream(stream))
 
 
 # --- streams --------------------------------------------------------------------------------------------------------
@@ -365,14 +366,14 @@ def cudaStreamCreate() -> cudaStream_t:
 
 @runtime_entry(outputs=1)
 def cudaStreamCreateWithFlags(flags: Any) -> cudaStream_t:
-    return cudaStream_t(_device().stream_create(integer(flags)))
+    return cudaStream_t(_device().stream_create(need_flags(flags, 1, "cudaStreamCreateWithFlags")))
 
 
 @runtime_entry(outputs=1)
 def cudaStreamCreateWithPriority(flags: Any, priority: Any) -> cudaStream_t:
     """Priorities are of no consequence here."""
     integer(priority)
-    return cudaStream_t(_device().stream_create(integer(flags)))
+    return cudaStream_t(_device().stream_create(need_flags(flags, 1, "cudaStreamCreateWithPriority")))
 
 
 @runtime_entry(outputs=2)
@@ -406,8 +407,19 @@ def cudaStreamWaitEvent(stream: Any, event: Any, flags: Any) -> None:
 
 
 def need_no_flags(flags: Any, name: str) -> None:
-    if integer(flags):
-        raise DeviceError("CUDA_ERROR_NOT_SUPPORTED", f"{name}: the simulator takes flags of 0; got {integer(flags)}")
+    if integer(flags) == 1:
+        raise DeviceError(
+            "CUDA_ERROR_ILLEGAL_STATE", f"{name}: an external event belongs to a capture; expected flags of 0"
+        )
+    need_flags(flags, 0, name)
+
+
+def need_flags(flags: Any, known: int, name: str) -> int:
+    """`flags` as an int; raises where bits are set that `known` does not have."""
+    number = integer(flags)
+    if number & ~known:
+        raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{name}: there are no flags {number}")
+    return number
 
 
 # --- events ---------------------------------------------------------------------------------------------------------
@@ -420,7 +432,7 @@ def cudaEventCreate() -> cudaEvent_t:
 
 @runtime_entry(outputs=1)
 def cudaEventCreateWithFlags(flags: Any) -> cudaEvent_t:
-    return cudaEvent_t(_device().event_create(integer(flags)))
+    return cudaEvent_t(_device().event_create(need_flags(flags, 7, "cudaEventCreateWithFlags")))
 
 
 @runtime_entry()

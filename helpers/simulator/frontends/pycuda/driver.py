@@ -113,6 +113,7 @@ class Context:
     def __init__(self, device: Device, handle: int) -> None:
         self._device = device
         self._handle = handle
+        self._valid = True
         _objects[handle] = self
 
     def push(self) -> None:
@@ -132,10 +133,16 @@ class Context:
     def detach(self) -> None:
         """Give the context up. With the last one all memory, streams, events and engines go."""
         own = contexts.stack()
+        if not self._valid:
+            raise LogicError(
+                "context::detach failed: invalid device context - cannot detach from invalid context - [simulator] it"
+                " was detached already"
+            )
+        self._valid = False
         try:
             contexts.release(self._handle)
-        except DeviceError as error:
-            raise _translate("context::detach", error) from None
+        except DeviceError as error:  # cuda.bindings ended it
+            raise _translate("cuCtxDestroy", error) from None
         if own and own[-1] == self._handle:
             own.pop()
 
