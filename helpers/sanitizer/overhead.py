@@ -114,13 +114,18 @@ def _time(code: CodeType, names: dict[str, Any], watched: bool) -> float:
 
 
 def measure(rounds: int = 5, steps: int = 1000, batches: int = 20) -> dict[str, dict[str, float]]:
-    """Microseconds of a step, plain and watched, and the median of the ratios of `rounds` pairs that run in turn."""
+    """Microseconds of a step, plain and watched, and the median of the ratios of `rounds` pairs that run in turn.
+
+    Args:
+        steps: of the decode-like loop.
+        batches: of Exercise 1's loop; 0 leaves it out.
+    """
     backend.activate("simulator", quiet=True)
+    loops = {"decode loop of a one-Add plan": (_DECODE, _decode(steps))}
+    if batches:
+        loops["batches of Exercise 1's classifier"] = (_BATCHES, _batches(batches))
     measured = {}
-    for name, text, names in (
-        ("decode loop of a one-Add plan", _DECODE, _decode(steps)),
-        ("batches of Exercise 1's classifier", _BATCHES, _batches(batches)),
-    ):
+    for name, (text, names) in loops.items():
         code = compile(text, "loop.py", "exec")
         pairs = []
         for turn in range(rounds):
