@@ -110,7 +110,7 @@ def test_every_class(trt, name):
         return
     ours, theirs = getattr(trt, name), getattr(rtx, name)
     names = {n for n in (*dir(theirs), *LISTING.get(name, ())) if not n.startswith("_")}
-    names |= {n for n in ("__getitem__", "__len__", "__enter__", "__exit__") if n in dir(theirs)}
+    names |= {n for n in ("__init__", "__getitem__", "__len__", "__enter__", "__exit__") if n in dir(theirs)}
     for member in sorted(names):
         if not offers(ours, member):
             continue
@@ -175,7 +175,8 @@ NO_CALL = {"get_tensor_profile_values", "serialize_with_config", "deserialize_cu
 
 def expected_type(trt: Any, annotation: str) -> tuple[type, ...]:
     kind = annotation.rpartition(".")[2].rpartition("::")[2]
-    plain = {"bool": bool, "int": int, "str": str, "None": type(None)}
+    plain = {"bool": bool, "int": int, "float": float, "str": str, "tuple": tuple, "None": type(None)}
+    plain |= {"IBuilder": trt.Builder, "Severity": trt.Logger.Severity}  # C++'s name, and one inside another
     if kind.startswith("list[") or annotation.startswith("list["):
         return (list,)
     if kind == "IHostMemory":
@@ -183,10 +184,11 @@ def expected_type(trt: Any, annotation: str) -> tuple[type, ...]:
     return (plain.get(kind) or getattr(trt, kind),)
 
 
-def check_returns(trt: Any, instance: Any, name: str) -> None:
+def check_returns(trt: Any, instance: Any, name: str, arguments: bool = True) -> None:
+    """Read every property and call every method (without `arguments`: only those that need none)."""
     theirs = getattr(rtx, name)
     for member in sorted({n for n in dir(theirs) if not n.startswith("_")} - NO_CALL):
-        if not hasattr(type(instance), member):
+        if not hasattr(type(instance), member) or not hasattr(theirs, member):
             continue
         static = inspect.getattr_static(theirs, member)
         if isinstance(static, property):
@@ -194,10 +196,14 @@ def check_returns(trt: Any, instance: Any, name: str) -> None:
             found = getattr(instance, member) if doc else None
         else:
             function = getattr(theirs, member)
+            if not callable(function) or inspect.isclass(function) or not function.__doc__:
+                continue
             doc = next(
                 (line for line in function.__doc__.splitlines() if re.match(rf"(1\. )?{member}\(self", line)), ""
             )
-            (names, optional), *_ = overloads(function, member)
+            (names, optional), *_ = overloads(function, member) or [([], [])]
+            if not arguments and set(names) - set(optional):
+                continue
             given = {n: ARGUMENTS[n] for n in names if n not in optional} | OTHERS.get(member, {})
             given = {n: v(trt) if callable(v) else v for n, v in given.items()}
             found = getattr(instance, member)(**given)
@@ -229,6 +235,37 @@ def test_types_of_what_comes_back(trt, engine, log, name):
     if name == "IExecutionContext":
         assert instance.set_input_shape("x", (2, 8))
     check_returns(trt, instance, name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Builder",
+        "IBuilderConfig",
+        "INetworkDefinition",
+        "IOptimizationProfile",
+        "OnnxParser",
+        "ITensor",
+        "ILayer",
+        "Logger",
+    ],
+)
+def test_types_of_what_the_build_half_gives(trt, log, name):
+    builder = trt.Builder(log.logger)
+    network, config = builder.create_network(0), builder.create_builder_config()
+    parser = trt.OnnxParser(network, log.logger)
+    assert parser.parse(linear_model().SerializeToString())
+    instances = {
+        "Builder": builder,
+        "IBuilderConfig": config,
+        "INetworkDefinition": network,
+        "IOptimizationProfile": builder.create_optimization_profile(),
+        "OnnxParser": parser,
+        "ITensor": network.get_input(0),
+        "ILayer": network.get_layer(0),
+        "Logger": trt.Logger(trt.Logger.ERROR),
+    }
+    check_returns(trt, instances[name], name, arguments=False)
 
 
 def test_attributes_take_what_the_bindings_take_and_nothing_else(trt, engine, log):

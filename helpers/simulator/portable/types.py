@@ -269,13 +269,25 @@ class _FixedDims(Dims):
             raise ValueError(f"Input length {len(self)} not equal to expected {name} length, which is {self._count}")
 
 
+def _given(shape: Any, *sizes: Any) -> tuple[Any, ...]:
+    """The arguments of a constructor that takes sizes one by one, a sequence in the first's place, or nothing."""
+    return (shape,) if shape is not None else tuple(size for size in sizes if size is not None)
+
+
 class Dims2(_FixedDims):
     __slots__ = ()
     _count = 2
 
+    def __init__(self, dim0: Any = None, dim1: Any = None, *, shape: Any = None) -> None:
+        super().__init__(*_given(shape, dim0, dim1))
+
 
 class DimsHW(Dims2):
     __slots__ = ()
+
+    def __init__(self, h: Any = None, w: Any = None, *, shape: Any = None) -> None:
+        super().__init__(*_given(shape, h, w))
+
     h = property(lambda self: self[0], lambda self, value: self.__setitem__(0, value))
     w = property(lambda self: self[1], lambda self, value: self.__setitem__(1, value))
 
@@ -284,10 +296,18 @@ class Dims3(_FixedDims):
     __slots__ = ()
     _count = 3
 
+    def __init__(self, dim0: Any = None, dim1: Any = None, dim2: Any = None, *, shape: Any = None) -> None:
+        super().__init__(*_given(shape, dim0, dim1, dim2))
+
 
 class Dims4(_FixedDims):
     __slots__ = ()
     _count = 4
+
+    def __init__(
+        self, dim0: Any = None, dim1: Any = None, dim2: Any = None, dim3: Any = None, *, shape: Any = None
+    ) -> None:
+        super().__init__(*_given(shape, dim0, dim1, dim2, dim3))
 
 
 class Weights:
@@ -295,14 +315,18 @@ class Weights:
 
     __slots__ = ("_array", "_dtype")
 
-    def __init__(self, *arguments: Any) -> None:
-        first = arguments[0] if arguments else DataType.FLOAT
+    def __init__(self, type: Any = DataType.FLOAT, ptr: Any = None, count: Any = None, *, a: Any = None) -> None:
+        given = (type, ptr, count) if count is not None else (type,)
+        arguments: tuple[Any, ...] = (
+            (a,) if a is not None else given if ptr is None or count is not None else (type, ptr)
+        )
+        first = arguments[0]
         if isinstance(first, np.ndarray) and len(arguments) == 1:
             found = [name for name, kind in _NUMPY.items() if np.dtype(kind) == first.dtype]
             if not found:
                 raise TypeError(f"Weights: no TensorRT type for NumPy's {first.dtype}; expected {', '.join(_NUMPY)}")
             self._dtype, self._array = getattr(DataType, found[0]), np.ascontiguousarray(first).reshape(-1)
-        elif isinstance(first, DataType) and len(arguments) in (1, 3):
+        elif isinstance(first, DataType) and len(arguments) in (0, 1, 3):
             count = int(arguments[2]) if len(arguments) == 3 else 0
             data = ctypes.string_at(int(arguments[1]), int(count * first.itemsize)) if count else b""
             self._dtype, self._array = first, np.frombuffer(data, nptype(first))
