@@ -2,18 +2,20 @@
 
 After the CUDA programming guide, "Creating a Graph Using Stream Capture", and the driver API reference,
 `cuStreamBeginCapture` and `cuStreamEndCapture`; which call is refused how was measured on an NVIDIA H200 (driver 580,
-CUDA 13). Capture modes are not told apart by thread: a thread-local capture refuses what a global one does. Copies of
-pageable memory are refused; CUDA 13 captures them.
+CUDA 13). Copies of pageable memory are refused; CUDA 13 captures them. Behind a device in a child process all threads
+of a program are one: a thread-local capture there refuses what a global one does.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from .errors import DeviceError
 
+THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: they are forbidden in the thread that began the capture
 RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED: calls that may wait or allocate are allowed beside the capture
 
 
@@ -42,9 +44,16 @@ class Capture:
     def __init__(self, origin: int, mode: int) -> None:
         self.origin = origin
         self.mode = mode
+        self.thread = threading.get_ident()
         self.valid = True
         self.nodes: list[Node] = []
         self.last: dict[int, int | None] = {origin: None}  # stream -> its latest node
+
+    def forbids_here(self) -> bool:
+        """Whether this thread must make no call that may wait or allocate, on whatever stream."""
+        if self.mode == THREAD_LOCAL:
+            return self.thread == threading.get_ident()
+        return self.mode != RELAXED
 
     def add(self, stream: int, kind: str, enqueue: Callable[[int], None] | None, after: tuple[int, ...] = ()) -> None:
         self.nodes.append(Node(kind, stream, enqueue, after, self.last.get(stream)))

@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from .capture import RELAXED, Capture, ExecutableGraph, invalidated, refused
+from .capture import RELAXED, THREAD_LOCAL, Capture, ExecutableGraph, invalidated, refused
 from .errors import STICKY, DeviceError
 from .executor import Engine, ExecutionError
 from .memory import (
@@ -401,8 +401,8 @@ class Device(Releasing):
                 )
 
     def _refuse_capture(self, what: str, remedy: str, capture: Capture | None = None) -> None:
-        """Refuse a call that may wait or allocate while `capture` (default: any that is not relaxed) goes on."""
-        for each in [capture] if capture else [c for c in self._captures if c.mode != RELAXED]:
+        """Refuse a call that may wait or allocate while `capture` (default: any whose mode forbids it) goes on."""
+        for each in [capture] if capture else [c for c in self._captures if c.forbids_here()]:
             was_valid, each.valid = each.valid, False
             raise refused(what, remedy) if was_valid else invalidated()
 
@@ -660,7 +660,7 @@ class Device(Releasing):
                     "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
                     "the default stream cannot be captured. Create a stream, and give it to all of the work.",
                 )
-            if mode not in (0, 1, RELAXED):
+            if mode not in (0, THREAD_LOCAL, RELAXED):
                 raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"capture mode {mode}; expected 0, 1 or 2")
             if stream.capture is not None:
                 raise DeviceError(
