@@ -7,6 +7,7 @@ and of a blocking stream. Its result lists the four errors in that order, shorte
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .case import Ground
-from .run_graphs import GLOBAL, RELAXED, Cuda, lose
+from .run_graphs import GLOBAL, RELAXED, THREAD_LOCAL, Cuda, lose
 from .run_kit import CUDA_PYTHON, SIMULATOR, Table, text
 
 case = Table()
@@ -218,6 +219,88 @@ _call(
 )
 
 
+# --- from another thread ---
+
+
+def _from_another_thread(name: str, returns: str, what: str, call: Callable[[Scene], Any]) -> None:
+    """A case of one call made by a thread that captures nothing: in a global, thread-local and relaxed capture."""
+
+    def run(g: Ground) -> Any:
+        cuda, seen = Cuda(), list[str]()
+        for mode in (GLOBAL, THREAD_LOCAL, RELAXED):
+            scene, errors = _scene(cuda, False), list[Any]()
+            cuda.begin(scene.stream, mode)
+            thread = threading.Thread(target=lambda scene=scene, errors=errors: errors.append(call(scene)[0]))
+            thread.start()
+            thread.join()
+            cuda.call("cudaStreamEndCapture", scene.stream)
+            seen.append(text(errors[0]).removeprefix("cuda").removeprefix("Error").removeprefix("StreamCapture"))
+        return text(seen)
+
+    run.__doc__ = f"While another thread captures: {what}."
+    case(f"beside-a-capture-{name}", returns, source=MEASURED, needs=CUDA_PYTHON)(run)
+
+
+GLOBAL_ONLY = "[Unsupported, Success, Success]"
+IN_EVERY_MODE = "[Unsupported, Unsupported, Unsupported]"
+
+_from_another_thread("malloc", GLOBAL_ONLY, "allocating", lambda s: s.cuda.call("cudaMalloc", 64))
+_from_another_thread("free", GLOBAL_ONLY, "freeing", lambda s: s.cuda.call("cudaFree", s.memory))
+_from_another_thread(
+    "wait-for-a-stream",
+    GLOBAL_ONLY,
+    "waiting for another stream",
+    lambda s: s.cuda.call("cudaStreamSynchronize", s.other),
+)
+_from_another_thread(
+    "query-a-stream", GLOBAL_ONLY, "asking another stream", lambda s: s.cuda.call("cudaStreamQuery", s.other)
+)
+_from_another_thread(
+    "wait-for-an-event",
+    GLOBAL_ONLY,
+    "waiting for an outside event",
+    lambda s: s.cuda.call("cudaEventSynchronize", s.recorded),
+)
+_from_another_thread(
+    "wait-for-it",
+    IN_EVERY_MODE,
+    "waiting for the capturing stream",
+    lambda s: s.cuda.call("cudaStreamSynchronize", s.stream),
+)
+_from_another_thread(
+    "wait-for-the-device", IN_EVERY_MODE, "waiting for the device", lambda s: s.cuda.call("cudaDeviceSynchronize")
+)
+_from_another_thread(
+    "copy-into-it",
+    "[Success, Success, Success]",
+    "a copy in the capturing stream",
+    lambda s: s.copy(s.memory, s.pinned, UP, s.stream),
+)
+_from_another_thread(
+    "end-it",
+    "[WrongThread, WrongThread, Success]",
+    "ending the capture",
+    lambda s: s.cuda.call("cudaStreamEndCapture", s.stream),
+)
+
+
+@case(
+    "capture-ended-wrongly-is-over",
+    "(cudaErrorStreamCaptureWrongThread, cudaErrorIllegalState)",
+    source=MEASURED,
+    needs=CUDA_PYTHON,
+)
+def _(g: Ground) -> Any:
+    """A capture that another thread tried to end has ended."""
+    cuda, errors = Cuda(), list[Any]()
+    stream = cuda.stream()
+    cuda.begin(stream)
+    thread = threading.Thread(target=lambda: errors.append(cuda.call("cudaStreamEndCapture", stream)[0]))
+    thread.start()
+    thread.join()
+    return text((errors[0], cuda.call("cudaStreamEndCapture", stream)[0]))
+
+
 # --- after a capture, and after error 700 ---
 
 
@@ -261,13 +344,8 @@ def _(g: Ground) -> Any:
     cuda = Cuda()
     lose(g, cuda)
     cuda.call("cudaDeviceSynchronize")
-    calls = [
-        ("cudaGetLastError",),
-        ("cudaGetLastError",),
-        ("cudaMalloc", 8),
-        ("cudaGetLastError",),
-        ("cudaGetLastError",),
-    ]
+    last, malloc = ("cudaGetLastError",), ("cudaMalloc", 8)
+    calls: list[tuple[Any, ...]] = [last, last, malloc, last, last]
     return text([cuda.call(*call)[0] for call in calls])
 
 
@@ -283,7 +361,12 @@ def _(g: Ground) -> Any:
     memory = cuda("cudaMalloc", 8)
     lose(g, cuda)
     cuda.call("cudaDeviceSynchronize")
-    calls = [("cudaFree", memory), ("cudaStreamCreate",), ("cudaEventCreate",), ("cudaMemGetInfo",)]
+    calls: list[tuple[Any, ...]] = [
+        ("cudaFree", memory),
+        ("cudaStreamCreate",),
+        ("cudaEventCreate",),
+        ("cudaMemGetInfo",),
+    ]
     return text((cuda.call("cudaGetDevice")[0], sorted({text(cuda.call(*call)[0]) for call in calls})))
 
 
@@ -302,6 +385,93 @@ def _(g: Ground) -> Any:
         cuda.upload(address, host, stream)
     cuda.call("cudaMalloc", 1 << 60)
     return text((cuda.call("cudaStreamQuery", stream)[0], cuda.call("cudaGetLastError")[0]))
+
+
+# --- copies and frees of the runtime API ---
+
+
+@case("pageable-copy-in-a-graph", "[3.0, 4.0]", source=MEASURED, needs=CUDA_PYTHON)
+def _(g: Ground) -> Any:
+    """A pageable copy that was captured reads its source at each launch."""
+    cuda = Cuda()
+    stream, memory = cuda.stream(), int(cuda("cudaMalloc", 64))
+    source, target = (np.ones(16, np.float32) for _ in range(2))
+    cuda.begin(stream)
+    cuda.upload(memory, source, stream)
+    cuda.download(target, memory, stream)
+    executable = cuda.instantiate(cuda("cudaStreamEndCapture", stream))
+    seen = []
+    for value in (3, 4):
+        source[:] = value
+        cuda("cudaGraphLaunch", executable, stream)
+        cuda("cudaStreamSynchronize", stream)
+        seen.append(float(target[0]))
+    return text(seen)
+
+
+@case("copy-with-a-small-pitch", "cudaErrorInvalidPitchValue", source=MEASURED, needs=CUDA_PYTHON)
+def _(g: Ground) -> Any:
+    """cudaMemcpy2D with a pitch below the width."""
+    cuda, host = Cuda(), np.zeros(16, np.float32)
+    memory = int(cuda("cudaMalloc", 64))
+    return cuda.error("cudaMemcpy2D", memory, 4, host.ctypes.data, 8, 8, 2, cuda.module.cudaMemcpyKind(UP))
+
+
+@case("copy-of-no-rows", "cudaSuccess", source=MEASURED, needs=CUDA_PYTHON)
+def _(g: Ground) -> Any:
+    """cudaMemcpy2D of no rows."""
+    cuda, host = Cuda(), np.zeros(16, np.float32)
+    memory = int(cuda("cudaMalloc", 64))
+    return cuda.error("cudaMemcpy2D", memory, 8, host.ctypes.data, 8, 8, 0, cuda.module.cudaMemcpyKind(UP))
+
+
+@case("copy-of-the-wrong-kind", "(cudaErrorInvalidValue, cudaSuccess)", source=MEASURED, needs=CUDA_PYTHON)
+def _(g: Ground) -> Any:
+    """A host address as the device's side is refused; a device address as the host's side is not."""
+    cuda, one, two = Cuda(), np.zeros(16, np.float32), np.zeros(16, np.float32)
+    memory, kinds = int(cuda("cudaMalloc", 64)), cuda.module.cudaMemcpyKind
+    down = cuda.call("cudaMemcpy", one.ctypes.data, two.ctypes.data, 64, kinds(DOWN))[0]
+    return text((down, cuda.call("cudaMemcpy", memory, memory + 32, 32, kinds(UP))[0]))
+
+
+@case(
+    "free-of-what-was-not-allocated",
+    "[cudaErrorInvalidValue, cudaErrorInvalidValue, cudaErrorInvalidValue]",
+    source=MEASURED,
+    needs=CUDA_PYTHON,
+)
+def _(g: Ground) -> Any:
+    """An address within a buffer, a NumPy array's, and a device address given to cudaFreeHost."""
+    cuda, host = Cuda(), np.zeros(16, np.float32)
+    memory = int(cuda("cudaMalloc", 64))
+    calls = (("cudaFree", memory + 16), ("cudaFree", host.ctypes.data), ("cudaFreeHost", memory))
+    return text([cuda.call(*call)[0] for call in calls])
+
+
+@case("free-in-stream-order-twice", "(cudaSuccess, cudaErrorInvalidValue)", source=MEASURED, needs=CUDA_PYTHON)
+def _(g: Ground) -> Any:
+    """The second cudaFreeAsync of an address is an error."""
+    cuda = Cuda()
+    stream = cuda.stream()
+    memory = cuda("cudaMallocAsync", 64, stream)
+    return text(tuple(cuda.call("cudaFreeAsync", memory, stream)[0] for _ in range(2)))
+
+
+@case("free-the-other-way", "(cudaSuccess, cudaSuccess)", source=MEASURED, needs=CUDA_PYTHON)
+def _(g: Ground) -> Any:
+    """cudaFree of cudaMallocAsync's memory, and cudaFreeAsync of cudaMalloc's."""
+    cuda = Cuda()
+    stream = cuda.stream()
+    one, two = cuda("cudaMallocAsync", 64, stream), cuda("cudaMalloc", 64)
+    return text((cuda.call("cudaFree", one)[0], cuda.call("cudaFreeAsync", two, stream)[0]))
+
+
+@case("memory-of-nothing-is-null", "(cudaSuccess, 0, cudaSuccess)", source=MEASURED, needs=CUDA_PYTHON)
+def _(g: Ground) -> Any:
+    """cudaMalloc(0) gives a null pointer; cudaMallocHost(0) is no error either."""
+    cuda = Cuda()
+    error, address = cuda.call("cudaMalloc", 0)
+    return text((error, int(address), cuda.call("cudaMallocHost", 0)[0]))
 
 
 CASES = case.cases
