@@ -1,0 +1,32 @@
+# expect: invalid-address
+"""An offset was subtracted that should have been added: the address lies before the buffer."""
+
+import ctypes
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorrt as trt
+from cuda.bindings import runtime as cudart
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import models
+from common import HostDeviceMem, cuda_call
+
+H2D = cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
+D2H = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
+D2D = cudart.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+
+engine = models.engine("add")
+context = engine.create_execution_context()
+stream = cuda_call(cudart.cudaStreamCreateWithFlags(cudart.cudaStreamNonBlocking))
+x, y = HostDeviceMem(32, np.float32), HostDeviceMem(32, np.float32)
+context.set_input_shape("x", (4, 8))
+context.set_tensor_address("x", x.device)
+context.set_tensor_address("y", y.device)
+x.host[:] = 1
+y.host[:] = 0
+cuda_call(cudart.cudaMemcpy(x.device, x.host.ctypes.data, x.nbytes, H2D))
+context.set_tensor_address("y", y.device - 64)  # <- other
+if not context.execute_async_v3(int(stream)):  # <- invalid-address
+    print("failed")

@@ -1,0 +1,33 @@
+# expect: stale-handle|double-free
+"""The stream is destroyed, waited for and destroyed again."""
+
+import ctypes
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorrt as trt
+from cuda.bindings import runtime as cudart
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import models
+from common import HostDeviceMem, cuda_call
+
+H2D = cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
+D2H = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
+D2D = cudart.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+
+engine = models.engine("add")
+context = engine.create_execution_context()
+stream = cuda_call(cudart.cudaStreamCreateWithFlags(cudart.cudaStreamNonBlocking))
+x, y = HostDeviceMem(32, np.float32), HostDeviceMem(32, np.float32)
+context.set_input_shape("x", (4, 8))
+context.set_tensor_address("x", x.device)
+context.set_tensor_address("y", y.device)
+x.host[:] = 1
+y.host[:] = 0
+cuda_call(cudart.cudaStreamDestroy(stream))  # <- other
+print(cudart.cudaStreamSynchronize(stream)[0])  # <- stale-handle
+print(cudart.cudaStreamDestroy(stream)[0])  # <- stale-handle, double-free
+x.free()
+y.free()
