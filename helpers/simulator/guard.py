@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from .plan import Plan
 
 _SECONDS = 120
+_TRIAL = "TRT_TRIAL"  # in the environment of the process that tries a model
 _LARGE = 1024  # bytes from which a weight's values are no shapes: the checks do without them
 # bits of an element, of types whose elements share bytes (ONNX packs them, NumPy does not)
 _BITS = {21: 4, 22: 4, 23: 4, 25: 2, 26: 2, 27: 6, 28: 6}
+_DATA_FIELDS = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
+_SHARED = {*_BITS, 14, 15}  # types of which several elements share a value, or one (a complex number) takes two
 _ROOT = str(Path(__file__).resolve().parents[2])
 
 
@@ -78,13 +81,18 @@ def _words(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def parser_trouble(model: bytes, path: str | os.PathLike[str] | None = None) -> str:
-    """Why NVIDIA's parser must not get `model` in this process; "" where it may."""
-    found = look(model, path)
+def parser_trouble(model: bytes, path: str | os.PathLike[str] | None = None, found: Look | None = None) -> str:
+    """Why the parser (NVIDIA's, or ours with ONNX's functions) must not get `model` in this process; "" where it may.
+
+    `found` is what the model looks like, where somebody looked already.
+    """
+    if _TRIAL in os.environ:
+        return ""
+    found = found or look(model, path)
     if not found.readable or not found.flaw:
         return ""
     end = _end_of_child("parser", model, path)
-    return f"NVIDIA's ONNX parser or builder {end} on this model, which is malformed: {found.flaw}" if end else ""
+    return f"the ONNX parser or builder {end} on this model, which is malformed: {found.flaw}" if end else ""
 
 
 def session_trouble(plan: Plan, found: Look) -> str:
@@ -186,6 +194,9 @@ def _tensor(tensor: Any, folder: Path) -> str:
         return _outside({entry.key: entry.value for entry in tensor.external_data}, nbytes, folder)
     if tensor.HasField("raw_data") and len(tensor.raw_data) != nbytes:
         return f"has {len(tensor.raw_data):,} bytes; expected {nbytes:,}"
+    held = sum(len(getattr(tensor, field)) for field in _DATA_FIELDS)
+    if held and tensor.data_type not in _SHARED and held != math.prod(tensor.dims):
+        return f"has {held:,} values; expected {math.prod(tensor.dims):,}"
     return ""
 
 
@@ -218,7 +229,7 @@ def _end_of_child(reader: str, data: bytes, path: str | os.PathLike[str] | None 
     """
     command = [sys.executable, "-P", "-m", f"{__package__}.trial", reader, os.fspath(path) if path else ""]
     paths = os.pathsep.join(p for p in (_ROOT, os.environ.get("PYTHONPATH", "")) if p)
-    environment = {**os.environ, "PYTHONPATH": paths}
+    environment = {**os.environ, "PYTHONPATH": paths, _TRIAL: "1"}
     pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
     try:
         done = subprocess.run(command, input=data, env=environment, timeout=_SECONDS, stdout=pipe, stderr=quiet)

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..messages import Limits, ProtocolError, receive, send
+from . import guard
 from .device import JUDGE_ONLY, T4_MEMORY, Device, DeviceError, Releasing
 
 __all__ = ["METHODS", "ChildDevice", "InProcessDevice", "ProtocolError", "RemoteDevice", "serve"]
@@ -265,6 +266,7 @@ def _checked(method: Any, arguments: list[Any], methods: Methods = METHODS) -> l
 
 def main() -> None:
     fd, memory, threads, compute_capability = (int(argument) for argument in sys.argv[1:])
+    guard.limit_memory()
     with socket.socket(fileno=fd) as connection:
         try:
             serve(connection, Device(memory, threads, True, compute_capability), methods=ALL_METHODS)

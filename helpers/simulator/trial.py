@@ -52,9 +52,9 @@ def main() -> None:
 
         read = functools.partial(_infer, data)
     else:
-        import tensorrt_rtx
+        from .native import nv
 
-        read = functools.partial(_parse, tensorrt_rtx, data, path)
+        read = functools.partial(_parse, nv, data, path)
     os.write(1, b"ready")
     with suppress(Exception):  # an exception is no end
         read()

@@ -19,7 +19,7 @@ from .model import SPOKEN
 from .network import INetworkDefinition, IPluginRegistry, ITensor
 from .objects import Native
 from .parser import Parsed
-from .shapes import Fact, label
+from .shapes import SHAPE_OPERANDS, Fact, label
 from .types import ILogger, check_logger, incompatible, index
 
 _ENDS = ("MIN", "OPT", "MAX")
@@ -125,6 +125,12 @@ class Builder(Native):
             return self._build(network, config)
         except _NoPlan as refusal:
             self._log(Severity.ERROR, str(refusal))
+            return None
+        except Exception:  # of many types: what ONNX's functions and NumPy meet in a malformed model
+            parsed = network._parsed
+            if parsed is None or not parsed.flaw:
+                raise
+            self._log(Severity.ERROR, f"[simulator] the model is malformed: {parsed.flaw}")
             return None
 
     def build_serialized_network_to_stream(
@@ -480,8 +486,13 @@ def _constants(parsed: Parsed) -> set[str]:
 
 
 def _weight_bytes(parsed: Parsed) -> int:
-    """Bytes of the weights that nodes use, once each."""
-    used = {name for node in parsed.light.graph.node for name in node.input}
+    """Bytes of the weights that nodes use, once each, without shapes and axes."""
+    used = {
+        name
+        for node in parsed.light.graph.node
+        for i, name in enumerate(node.input)
+        if i not in SHAPE_OPERANDS.get(node.op_type, ())
+    }
     return sum(memory.size(parsed.facts[name]) for name in used & _constants(parsed))
 
 

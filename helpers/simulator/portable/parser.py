@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx.inliner
 from onnx import TensorProto
 
+from .. import guard
 from . import model as models
 from .enums import ENUMS, Severity
 from .model import SPOKEN, TYPES, Fault, Refused
@@ -59,6 +60,7 @@ class Parsed:
     walk: Walk
     inputs: tuple[tuple[ITensor, str, tuple[int, ...]], ...]
     outputs: tuple[tuple[ITensor, str], ...]
+    flaw: str = ""  # what is malformed in the model
 
     def double(self, name: str) -> bool:
         """Whether an input or output of the graph is FP64, which TensorRT does not have."""
@@ -116,12 +118,13 @@ class OnnxParser(Native):
                 logger,
                 constructor=True,
             )
-        self._network = weakref.ref(network)
+        self._network = network
         self._logger = logger
         self._errors: list[ParserError] = []
         self._flags = 1 << int(Flag.NATIVE_INSTANCENORM)
         self._proto: tuple[bytes, str | None] | None = None
         self._given: dict[str, bytes] = {}
+        self._flaw = ""
 
     def _log(self, severity: Any, text: str) -> None:
         self._logger.log(severity, text)
@@ -174,16 +177,14 @@ class OnnxParser(Native):
 
     def get_subgraph_nodes(self, index: int) -> list[int]:
         """All nodes are in subgraph 0 of a model that was parsed whole."""
-        network: Any = self._network()
+        network = self._network
         return list(range(len(network._parsed.light.graph.node))) if self._done() and index == 0 else []
 
     def _done(self) -> bool:
-        network = self._network()
-        return network is not None and network._parsed is not None
+        return self._network._parsed is not None
 
     def get_layer_output_tensor(self, name: str, i: int) -> ITensor | None:
-        network: Any = self._network()
-        found = next((layer for layer in network._layers if layer.name == name), None)
+        found = next((layer for layer in self._network._layers if layer.name == name), None)
         return found.get_output(i) if found is not None else None
 
     # --- routes into the network ---
@@ -242,6 +243,7 @@ class OnnxParser(Native):
         return self._guarded(lambda: self._read(data, path))
 
     def _guarded(self, work: Any) -> bool:
+        self._flaw = ""
         try:
             work()
         except Refused as refused:
@@ -250,6 +252,10 @@ class OnnxParser(Native):
             self._fail(refused.fault)
         except _Failed:
             pass
+        except Exception:  # of many types: what ONNX's functions and NumPy meet in a malformed model
+            if not self._flaw:
+                raise
+            self._fail(Fault("INVALID_GRAPH", f"[simulator] the model is malformed: {self._flaw}", "parse"))
         else:
             return True
         return False
@@ -270,11 +276,15 @@ class OnnxParser(Native):
     # --- the model itself ---
 
     def _read(self, data: bytes, path: str | None) -> None:
-        network: Any = self._network()
-        if network is None or network._inputs or network._layers:
+        network = self._network
+        if network._inputs or network._layers:
             self._log(Severity.ERROR, "Parse was called with a non-empty network definition")
             raise _Failed
         model = models.deserialize(data)
+        seen = guard.look(data, path)
+        why, self._flaw = guard.parser_trouble(data, path, seen), seen.flaw
+        if why:
+            raise Refused(Fault("INVALID_GRAPH", f"[simulator] {why}", "parse"))
         self._proto = self._proto or (data, path)
         for line in _heading(model):
             self._log(Severity.INFO, line)
@@ -314,7 +324,7 @@ class OnnxParser(Native):
         for name in shape_inputs(nodes, {name for _, name, _ in inputs}):
             made[name]._shape_tensor = True
         outputs = tuple((made[info.name], info.name) for info in model.graph.output)
-        network._parsed = Parsed(whole, light, facts, walk, inputs, outputs)
+        network._parsed = Parsed(whole, light, facts, walk, inputs, outputs, self._flaw)
 
     def _refuse_unknown(self, order: list[int], nodes: list[Any]) -> None:
         """All operators that the parser has not, in one go."""
