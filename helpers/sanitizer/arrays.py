@@ -7,6 +7,7 @@ ONNX Runtime reading its input) is seen only where it changes bytes: by their co
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -347,6 +348,42 @@ def _address(pointer: Any) -> int:
         return ctypes.cast(pointer, ctypes.c_void_p).value or 0
     except (TypeError, ctypes.ArgumentError):
         return 0
+
+
+@functools.cache
+def _pointer(kind: Any) -> Any:
+    """The pointer type `kind`, which says when the program reads and writes through it."""
+
+    def get(self: Any, index: Any) -> Any:
+        _through(self, kind, index, False)
+        return kind.__getitem__(self, index)
+
+    def put(self: Any, index: Any, value: Any) -> None:
+        _through(self, kind, index, True)
+        kind.__setitem__(self, index, value)
+
+    return type(kind.__name__, (kind,), {"_type_": kind._type_, "__getitem__": get, "__setitem__": put})
+
+
+def _through(pointer: Any, kind: Any, index: Any, write: bool) -> None:
+    if _device is not None:
+        size, address = ctypes.sizeof(kind._type_), _address(pointer)
+        first, last = (index.start or 0, index.stop) if isinstance(index, slice) else (index, index + 1)
+        _device.host_range(address + first * size, (last - first) * size, write)
+
+
+def casting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """ctypes.cast: a pointer to numbers in pinned memory says when it is used."""
+
+    def call(value: Any, kind: Any) -> Any:
+        result = function(value, kind)
+        simple = isinstance(result, ctypes._Pointer) and issubclass(getattr(kind, "_type_", int), ctypes._SimpleCData)
+        if _device is None or not simple or from_course():
+            return result
+        shadow = _device.pinned_map.at(function(result, ctypes.c_void_p).value or 0)
+        return result if shadow is None or shadow.gone else function(value, _pointer(kind))
+
+    return _as(call, function)
 
 
 def memmove(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -22,7 +22,7 @@ from ..simulator.transport import ALL_METHODS, InProcessDevice
 from . import refusals
 from .clocks import Clocks, join
 from .findings import NOTE, Finding, Findings
-from .memory import Access, Shadow, lay_pattern, still_pattern
+from .memory import Access, Shadow, each, lay_pattern, still_pattern
 from .places import Site, from_bindings, place, site
 from .shadows import Shadows
 
@@ -46,12 +46,14 @@ class Handle:
 
 @dataclass(slots=True)
 class Captured:
-    """What a graph holds: the executions as they were captured, and all addresses."""
+    """What a graph holds: the executions as they were captured, and all memory."""
 
     executions: list[tuple[int, dict[str, list[int]], dict[str, int]]] = field(default_factory=list)
-    device: set[int] = field(default_factory=set)
-    pinned: set[int] = field(default_factory=set)  # idents
+    memory: set[Shadow] = field(default_factory=set)
     keep: Any = None  # the capture itself, so that its id stays its own
+
+    def add(self, *memory: Shadow | None) -> None:
+        self.memory |= {shadow for shadow in memory if shadow is not None}
 
 
 class CheckingDevice(InProcessDevice):
@@ -163,8 +165,7 @@ class CheckingDevice(InProcessDevice):
         holes = [] if known else self._holes(pinned, host, here)  # type: ignore[arg-type]
         super()._htod(stream, address, nbytes, host, offset, data, wait, dtype, rows, pitch, host_pitch)
         if captured is not None:
-            captured.device.add(address)
-            captured.pinned.add(host)
+            captured.add(self.memory_map.at(address), self._pinned_shadows.get(host))
             return
         where = site()
         there, shadow = self._there(address, nbytes, rows, pitch)
@@ -238,22 +239,25 @@ class CheckingDevice(InProcessDevice):
         captured = self._capturing(handle)
         super()._dtoh(stream, address, nbytes, host, offset, into, wait, dtype, rows, pitch, host_pitch)
         if captured is not None:
-            captured.device.add(address)
-            captured.pinned.add(host)
+            captured.add(self.memory_map.at(address), self._pinned_shadows.get(host))
             return
         where = site()
         there, shadow = self._there(address, nbytes, rows, pitch)
         gaps = shadow.unwritten(there)
         # a gap at the end is a buffer made for the largest shape, copied as a whole: what counts has been written
+        # and it is told when the host reads the rest
         if gaps and not (gaps[0][0] > there.start and gaps[-1][1] == there.start + there.extent and len(gaps) == 1):
             self._unwritten("the copy", shadow, gaps, where)
+            gaps = []
         what = "a copy from device to host"
         self._race(shadow, there, False, handle, what, where)
         if into is None:
             pinned = self._pinned_shadows[host]
             pinned.tensor = shadow.tensor or pinned.tensor
             width = nbytes // rows
-            self._race(pinned, Rows(offset, width, rows, host_pitch or width), True, handle, what, where)
+            here = Rows(offset, width, rows, host_pitch or width)
+            self._race(pinned, here, True, handle, what, where)
+            self._taint(pinned, here, there, gaps, where)
         elif not wait:
             self.find(
                 "pageable-async",
@@ -266,6 +270,16 @@ class CheckingDevice(InProcessDevice):
             self.freed_host(into.__array_interface__["data"][0], "the copy writes into")
         if wait or into is not None:
             self.clocks.host_waits(handle)
+
+    def _taint(self, pinned: Shadow, here: Rows, there: Rows, gaps: list[tuple[int, int]], where: Site | None) -> None:
+        """Remember which bytes of pinned memory come from device memory that holds nothing."""
+        if pinned.tainted:
+            for start, end in each(here):
+                pinned.tainted.remove(start, end)
+        if gaps and here.whole and there.whole:
+            pinned.tainted_at = where
+            for start, end in gaps:
+                pinned.tainted.add(start - there.start + here.start, end - there.start + here.start)
 
     def freed_host(self, address: int, doing: str) -> None:
         """Note the use of a host address that lies in pinned memory which was freed."""
@@ -308,7 +322,7 @@ class CheckingDevice(InProcessDevice):
         captured = self._capturing(handle)
         super()._dtod(stream, target, source, nbytes, wait, rows, target_pitch, source_pitch)
         if captured is not None:
-            captured.device |= {target, source}
+            captured.add(self.memory_map.at(target), self.memory_map.at(source))
             return
         where, what = site(), "a copy within the device"
         to, target_shadow = self._there(target, nbytes, rows, target_pitch)
@@ -327,7 +341,7 @@ class CheckingDevice(InProcessDevice):
         captured = self._capturing(handle)
         super()._memset(stream, address, pattern, count, wait)
         if captured is not None:
-            captured.device.add(address)
+            captured.add(self.memory_map.at(address))
             return
         where = site()
         there, shadow = self._there(address, len(pattern) * count, 1, 0)
@@ -350,10 +364,15 @@ class CheckingDevice(InProcessDevice):
         captured = self._capturing(handle)
         if self._launching is None:
             self.changed.pop(context, None)
-        super()._execute(stream, context, wait, profile, shapes, addresses, values)
+        try:
+            super()._execute(stream, context, wait, profile, shapes, addresses, values)
+        except DeviceError as error:
+            if refusals.is_noted(error):  # a GPU would have computed something: its outputs are no second finding
+                self._pretend(context, addresses)
+            raise
         if captured is not None:
             captured.executions.append((context, {k: list(v) for k, v in shapes.items()}, dict(addresses)))
-            captured.device |= set(addresses.values())
+            captured.add(*(self.memory_map.at(address) for address in addresses.values()))
             return
         where = site()
         event = self._record[-1]
@@ -395,6 +414,12 @@ class CheckingDevice(InProcessDevice):
                 )
         if wait:
             self.clocks.host_waits(handle)
+
+    def _pretend(self, context: int, addresses: dict[str, int]) -> None:
+        for tensor in self._engines[self._contexts[context].engine].outputs:
+            shadow = self.memory_map.at(addresses.get(tensor.name, 0))
+            if shadow is not None:
+                shadow.fill(Rows(0, shadow.nbytes), None)
 
     def _check_dtype(self, allocation: Allocation, offset: int, nbytes: int, dtype: str, what: str) -> None:
         try:
@@ -470,11 +495,33 @@ class CheckingDevice(InProcessDevice):
         else:
             low, high = np.lib.array_utils.byte_bounds(array)
             rows = Rows(low - shadow.start, high - low)
+        if shadow.tainted:
+            self._read_tainted(shadow, rows, whole, write)
         pending = shadow.pending(rows, write, self.clocks.host)
         if pending is not None and not (whole and pending.rows.whole):
             pending = self._exactly(shadow, array, write)
         if pending is not None:
             self._tell_pending(shadow, pending, rows, write, site())
+
+    def _read_tainted(self, shadow: Shadow, rows: Rows, whole: bool, write: bool) -> None:
+        start, end = rows.start, rows.start + rows.extent
+        if write:
+            if whole:
+                shadow.tainted.remove(start, end)
+            return
+        found = [(max(a, start), min(b, end)) for a, b in shadow.tainted if a < end and start < b]
+        if found and whole:
+            self.find(
+                "uninitialized-read",
+                f"the host reads {sum(b - a for a, b in found):,} bytes that were copied from device memory which"
+                " nothing has written",
+                site(),
+                shadow.tainted_at,
+                "copied at",
+                (shadow.tensor,),
+                found[0][0],
+                found[-1][1] - found[0][0],
+            )
 
     def host_range(self, address: int, nbytes: int, write: bool) -> None:
         """The host reads or writes bytes by their address, as ctypes.memmove does."""
@@ -727,18 +774,17 @@ class CheckingDevice(InProcessDevice):
     def _graph_changed(self, captured: Captured) -> bool:
         """Note what is not as it was when a graph was captured."""
         where, told = site(), False
-        gone = [shadow for address in captured.device if (shadow := self.memory_map.at(address)) and shadow.gone]
-        for shadow in gone:
+        for shadow in sorted((s for s in captured.memory if s.gone), key=lambda s: s.start):
             told = True
             kind = "destruction-order" if shadow.by_reset else "graph-changed"
             message = "a graph is launched whose memory was freed after the capture"
             self.find(kind, message, where, shadow.freed, "freed at", (shadow.tensor,), nbytes=shadow.nbytes)
         for ident, shapes, addresses in captured.executions:
-            shadow = self.context_shadows.get(ident)
+            own = self.context_shadows.get(ident)
             if ident not in self._contexts:
                 told = True
                 message = "a graph is launched whose execution context was destroyed after the capture"
-                self.find("destruction-order", message, where, shadow.freed if shadow else None, "destroyed at")
+                self.find("destruction-order", message, where, own.freed if own else None, "destroyed at")
                 continue
             context = runtime.contexts.get(ident)
             if context is None or ident not in self.changed:
@@ -772,19 +818,35 @@ class CheckingDevice(InProcessDevice):
         if self.active and not self._collecting:
             refusals.note(self, method, arguments, error, site())
 
-    def finish(self, failed: bool) -> None:
-        """The program has ended. One that failed could not wait for or free what it had."""
+    def finish(self, failed: bool, release: Callable[[], None] | None = None) -> None:
+        """The program has ended. One that failed could not wait for or free what it had.
+
+        Args:
+            release: lets the program's objects go, behind its last line; some free what they own then.
+        """
         if not failed:
-            self._at_end(self.findings)
+            self._unawaited(self.findings)
         self.active = False
+        if release is not None:
+            release()
+        if not failed and self._usable.lost is None:  # after error 700 nothing can be freed
+            self._leaks(self.findings)
+
+    def owes(self) -> bool:
+        """Whether something of the program's own is not freed."""
+        found = Findings()
+        self._leaks(found)
+        return bool(found)
 
     def unfinished_business(self) -> list[Finding]:
         """What would be found if the program ended now."""
         found = Findings()
-        self._at_end(found)
+        self._unawaited(found)
+        if self._usable.lost is None:
+            self._leaks(found)
         return list(found)
 
-    def _at_end(self, into: Findings) -> None:
+    def _unawaited(self, into: Findings) -> None:
         for shadow in self._pinned_shadows.values():
             pending = shadow.pending(Rows(0, shadow.nbytes), False, self.clocks.host)
             if pending is not None:
@@ -796,8 +858,6 @@ class CheckingDevice(InProcessDevice):
                         "missing-sync", message, place(pending.where), tensors=about, start=pending.start, nbytes=size
                     )
                 )
-        if self._usable.lost is None:  # after error 700 nothing can be freed
-            self._leaks(into)
 
     def _leaks(self, into: Findings) -> None:
         for shadow in (*self.memory_map, *self.pinned_map):

@@ -38,6 +38,7 @@ class Hooks:
             self._put(np, name, arrays.converting)
         self._put(np, "frombuffer", arrays.making)
         self._put(np.ctypeslib, "as_array", arrays.making)
+        self._put(ctypes, "cast", arrays.casting)
         self._put(ctypes, "memmove", arrays.memmove)
         self._put(ctypes, "memset", arrays.memset)
         self._put(ctypes, "string_at", arrays.string_at)

@@ -60,6 +60,9 @@ class Intervals:
             gaps.append((start, end))
         return gaps
 
+    def __bool__(self) -> bool:
+        return bool(self._starts)
+
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return iter(list(zip(self._starts, self._ends, strict=True)))
 
@@ -109,6 +112,8 @@ class Shadow:
         "nbytes",
         "raw",
         "start",
+        "tainted",
+        "tainted_at",
         "tensor",
         "told",
         "writers",
@@ -128,6 +133,8 @@ class Shadow:
         self.tensor = ""
         self.accesses: list[Access] = []
         self.written = Intervals()
+        self.tainted = Intervals()  # pinned memory that a copy filled from device memory which holds nothing
+        self.tainted_at: Site | None = None
         self.writers: dict[int, Site | None] = {}
 
     def touch(
@@ -185,7 +192,7 @@ class Shadow:
     @property
     def quiet(self) -> bool:
         """Whether no access of it, by whomever, can be a mistake of the host's."""
-        return not self.accesses and not self.gone
+        return not self.accesses and not self.gone and not self.tainted
 
     def fill(self, rows: Rows, where: Site | None) -> None:
         """These bytes hold something now."""

@@ -63,10 +63,21 @@ def from_bindings() -> bool:
 
 
 def from_course() -> bool:
-    """Whether our own code called the function that asks."""
-    code = sys._getframe(2).f_code
-    kind = _kinds.get(code)
-    return (_kind(code) if kind is None else kind) == OURS
+    """Whether our own code called the function that asks, itself or through a library."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        kind = _kinds.get(frame.f_code)
+        if kind is None:
+            kind = _kind(frame.f_code)
+        if kind != LIBRARY:
+            return kind == OURS
+        frame = frame.f_back
+    return False
+
+
+def from_program() -> bool:
+    """Whether the program itself called the function that asks."""
+    return _kind(sys._getframe(2).f_code) == PROGRAM
 
 
 def place(where: Site | None) -> Place | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..simulator.device import BEHIND
-from ..simulator.errors import DeviceError
+from ..simulator.errors import STICKY, DeviceError
 from ..simulator.memory import fits
 from .memory import Shadow
 from .places import Site
@@ -49,6 +49,10 @@ def noted(error: DeviceError) -> None:
     error.noted = True  # type: ignore[attr-defined]
 
 
+def is_noted(error: DeviceError) -> bool:
+    return bool(getattr(error, "noted", False))
+
+
 def note(
     device: CheckingDevice, method: str, arguments: tuple[Any, ...], error: DeviceError, where: Site | None
 ) -> None:
@@ -56,7 +60,9 @@ def note(
     if error is device._usable.lost:
         _went_on(device, method, where)
         return
-    if getattr(error, "noted", False):
+    if error.code in STICKY and method != "execute":
+        device.lost_calls = 1  # this call has told the program (TensorRT only says False)
+    if is_noted(error):
         return
     noted(error)
     if "CAPTURE" in error.code:

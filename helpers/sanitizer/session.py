@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import os
-import runpy
+import functools
+import gc
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
+import types
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from .. import backend
 from ..simulator import host
 from ..simulator.frontends import contexts, imports
 from ..simulator.frontends.cuda_bindings import entry
+from . import threads
 from .device import CheckingDevice
 from .findings import Finding
 from .hooks import Hooks
+from .places import from_program
 
 
 @dataclass
@@ -62,16 +65,16 @@ class Session:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         self.finish(kind is not None)
 
-    def finish(self, failed: bool = False) -> list[Finding]:
-        """End the watch; the findings."""
+    def finish(self, failed: bool = False, release: Callable[[], None] | None = None) -> list[Finding]:
+        """End the watch; the findings. See `CheckingDevice.finish`."""
         if self.device.active:
-            self.device.finish(failed)
+            self.device.finish(failed, release)
             self._hooks.uninstall()
         return list(self.device.findings)
 
 
 def run_script(script: Path, arguments: Sequence[str] = (), **settings: int) -> Result:
-    """Run a Python script as `python script arguments` would, in this process.
+    """Run a Python script as `python script arguments` would, in this process, to the end of its last object.
 
     Raises:
         OSError: the script cannot be read.
@@ -79,24 +82,37 @@ def run_script(script: Path, arguments: Sequence[str] = (), **settings: int) -> 
     script = Path(script)
     if script.is_dir():
         raise IsADirectoryError(f"{script} is a folder; expected a Python script")
-    script.read_bytes()[:1]  # raises what is wrong about it
-    with Session(**settings) as session, _as_main(script, arguments):
+    source = script.read_bytes()
+    with Session(**settings) as session, _as_main(script, arguments) as at_exit:
         result = Result([])
         try:
-            namespace = runpy.run_path(str(script), run_name="__main__")
-            _join_threads()
+            exec(compile(source, str(script), "exec"), vars(sys.modules["__main__"]))
+            threads.join_all()
+            _run_all(at_exit)
         except SystemExit as error:
-            _join_threads()
             result.code, result.failure = _exit_code(error)
-            namespace = error.__traceback__  # type: ignore[assignment]  # keeps what the program had
+            if not result.code:
+                threads.join_all()
+                _run_all(at_exit)
         except BaseException as error:
             result.code = 1
             result.failure = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
             result.details = _traceback(error)
-            namespace = error.__traceback__  # type: ignore[assignment]
-        result.findings = session.finish(failed=result.code != 0)
-        del namespace
+
+        def release() -> None:
+            """As at the interpreter's end: what the script's variables held goes, and is told so (`__del__`)."""
+            del sys.modules["__main__"]
+            if session.device.owes():
+                gc.collect()
+
+        result.findings = session.finish(result.code != 0, None if result.code else release)
     return result
+
+
+def _run_all(at_exit: list[Callable[[], Any]]) -> None:
+    """What the script gave to atexit, the latest first."""
+    while at_exit:
+        at_exit.pop()()
 
 
 def _exit_code(error: SystemExit) -> tuple[int, str]:
@@ -111,27 +127,35 @@ def _exit_code(error: SystemExit) -> tuple[int, str]:
 
 def _traceback(error: BaseException) -> str:
     """As the interpreter prints it, without the frames that ran the script."""
-    own = (str(Path(__file__).parent), "<frozen runpy>")
+    own = str(Path(__file__).parent)
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(own):
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace))
 
 
-def _join_threads() -> None:
-    """As the interpreter does at its end: wait for all threads but daemons."""
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon and thread is not threading.main_thread():
-            thread.join()
-
-
 @contextlib.contextmanager
-def _as_main(script: Path, arguments: Sequence[str]) -> Iterator[None]:
-    """sys.argv and sys.path as the script expects them."""
-    before = sys.argv, sys.path[:]
+def _as_main(script: Path, arguments: Sequence[str]) -> Iterator[list[Callable[[], Any]]]:
+    """sys.argv, sys.path, __main__ and atexit as the script expects them; gives what it registers with atexit."""
+    before = sys.argv, sys.path[:], sys.modules["__main__"], atexit.register, atexit.unregister
+    handlers: list[Callable[[], Any]] = []
+
+    def register(function: Any, *arguments: Any, **keywords: Any) -> Any:
+        if not from_program():
+            return before[3](function, *arguments, **keywords)
+        handlers.append(functools.partial(function, *arguments, **keywords))
+        return function
+
+    def unregister(function: Any) -> None:
+        handlers[:] = [each for each in handlers if each.func != function]  # type: ignore[attr-defined]
+        before[4](function)
+
     sys.argv = [str(script), *arguments]
-    sys.path[:1] = [str(script.resolve().parent)] if os.fspath(script) else sys.path[:1]
+    sys.path[:1] = [str(script.resolve().parent)]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    sys.modules["__main__"].__file__ = str(script)
+    atexit.register, atexit.unregister = register, unregister  # type: ignore[assignment]
     try:
-        yield
+        yield handlers
     finally:
-        sys.argv, sys.path[:] = before
+        sys.argv, sys.path[:], sys.modules["__main__"], atexit.register, atexit.unregister = before

@@ -11,7 +11,9 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import weakref
+from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures.thread import _threads_queues as _idle
 from typing import Any
 
 from .clocks import Clock, join
@@ -122,6 +124,7 @@ class _SimpleQueue:
         return int(self._queue.qsize())
 
 
+futures: weakref.WeakSet[Any] = weakref.WeakSet()  # work that was given to executors
 _PlainQueue = queue.SimpleQueue
 
 
@@ -169,9 +172,19 @@ def _submit(submit: Any) -> Any:
             join(_mine().clock, clock)
             return function(*arguments, **keywords)
 
-        return submit(self, work, *arguments, **keywords)
+        future = submit(self, work, *arguments, **keywords)
+        futures.add(future)
+        return future
 
     return call
+
+
+def join_all() -> None:
+    """As the interpreter does at its end: wait for what executors do, and for all threads but daemons."""
+    wait(list(futures))
+    for thread in threading.enumerate():
+        if not (thread.daemon or thread in _idle or thread in (threading.current_thread(), threading.main_thread())):
+            thread.join()
 
 
 def install(put: Any, device: CheckingDevice) -> None:
