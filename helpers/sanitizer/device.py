@@ -23,6 +23,7 @@ from . import refusals
 from .clocks import Clocks, join
 from .findings import NOTE, Finding, Findings
 from .memory import Access, Shadow, each, lay_pattern, still_pattern
+from .order import mine
 from .places import Site, from_bindings, place, site
 from .shadows import Shadows
 
@@ -83,6 +84,8 @@ class CheckingDevice(InProcessDevice):
         self.lost_at: Site | None = None
         self.lost_calls = 0
         self._collecting = False
+        self._first_thread = 0
+        self._threaded = False
 
     # --- findings ---
 
@@ -106,8 +109,17 @@ class CheckingDevice(InProcessDevice):
         self, shadow: Shadow, rows: Rows, write: bool, handle: int, what: str, where: Site | None, context: int = 0
     ) -> None:
         clash = shadow.touch(rows, write, handle, self.clocks.streams[handle], self.clocks.host, where, what, context)
+        if self._threaded or self._another_thread():
+            clash = shadow.across_threads(shadow.accesses[-1]) or clash
         if clash is not None and not (context and clash.context == context):  # that is a finding of its own
             self._clash(shadow, rows, write, what, where, clash)
+
+    def _another_thread(self) -> bool:
+        """Whether more than one thread of the host has given the device work."""
+        number = mine().number
+        self._first_thread = self._first_thread or number
+        self._threaded = number != self._first_thread
+        return self._threaded
 
     def _clash(self, shadow: Shadow, rows: Rows, write: bool, what: str, where: Site | None, clash: Access) -> None:
         doing = {True: "writes", False: "reads"}

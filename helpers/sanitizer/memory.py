@@ -10,12 +10,14 @@ import numpy as np
 
 from ..simulator.memory import Rows
 from .clocks import Clock
+from .order import knows, mine
 from .places import Site
 
 # What fresh pinned memory holds: a pattern that no data has. Where it is still there, nobody has written.
 PATTERN = np.frombuffer(bytes.fromhex("a75cd391e86b1f4a9d37c2508ef4b61d"), np.uint8)
 _GRAIN = 4  # bytes of the pattern in a row that count as "still there"
 WRITERS = 256
+_LATEST = 8
 
 
 class Intervals:
@@ -115,6 +117,7 @@ class Shadow:
         "tainted",
         "tainted_at",
         "tensor",
+        "threads",
         "told",
         "writers",
         "written",
@@ -132,6 +135,7 @@ class Shadow:
         self.told = False  # a host access without order was noted: its content may be anything
         self.tensor = ""
         self.accesses: list[Access] = []
+        self.threads: dict[int, list[tuple[int, Access]]] = {}  # thread -> its latest accesses, at which of its times
         self.written = Intervals()
         self.tainted = Intervals()  # pinned memory that a copy filled from device memory which holds nothing
         self.tainted_at: Site | None = None
@@ -171,6 +175,23 @@ class Shadow:
                 kept.append(access)
             self.accesses = kept
         self.accesses.append(Access(agent, clock[agent], rows, start, end, write, where, what, context))
+        return clash
+
+    def across_threads(self, access: Access) -> Access | None:
+        """Note which thread enqueued an access; an earlier one by a thread that nothing orders with this one.
+
+        What that thread waited for does not help: this one does not know that it has. Work on one stream is in order
+        whoever enqueues it.
+        """
+        me, clash = mine(), None
+        for thread, latest in self.threads.items():
+            for when, other in latest if thread != me.number else ():
+                both = (access.write or other.write) and other.agent != access.agent
+                if both and not knows(thread, when) and access.rows.overlap(other.rows):
+                    clash = other
+        own = self.threads.setdefault(me.number, [])
+        own[:] = [each for each in own if each[1].rows != access.rows or each[1].write > access.write][-_LATEST:]
+        own.append((me.clock[me.number], access))
         return clash
 
     def pending(self, rows: Rows, write: bool, host: Clock) -> Access | None:

@@ -1,14 +1,12 @@
-"""Which thread of the host used an execution context after which, and whether anything orders the two.
+"""What orders the threads of the host, and which of them used an execution context after which.
 
 Threads are ordered by what Python gives them for it: starting and joining, and locks (what one thread did before it
 released a lock comes before what another does once it has it). `threading.Event`, `Condition`, `Queue` and futures are
-made of locks. Anything else between two threads that a context passes through is not seen, so that only threads that
-share no order at all are a finding.
+made of locks. Anything else that one thread may tell another by (a variable that is polled, a pipe) is not seen.
 """
 
 from __future__ import annotations
 
-import itertools
 import queue
 import threading
 import weakref
@@ -18,35 +16,8 @@ from typing import Any
 
 from .clocks import Clock, join
 from .device import CheckingDevice
+from .order import knows, mine, send
 from .places import Site, site
-
-_local = threading.local()
-_numbers = itertools.count(1)
-
-
-class _Mine:
-    """This thread's own clock."""
-
-    __slots__ = ("clock", "number")
-
-    def __init__(self) -> None:
-        self.number = next(_numbers)
-        self.clock: Clock = {self.number: 1}
-
-
-def _mine() -> _Mine:
-    mine = getattr(_local, "mine", None)
-    if mine is None:
-        mine = _local.mine = _Mine()
-    return mine
-
-
-def _send() -> Clock:
-    """What this thread hands on; what it does from now on is not in it."""
-    mine = _mine()
-    sent = dict(mine.clock)
-    mine.clock[mine.number] += 1
-    return sent
 
 
 class _Watched:
@@ -59,11 +30,11 @@ class _Watched:
     def acquire(self, *arguments: Any, **keywords: Any) -> Any:
         got = self._lock.acquire(*arguments, **keywords)
         if got:
-            join(_mine().clock, self._clock)
+            join(mine().clock, self._clock)
         return got
 
     def release(self) -> None:
-        join(self._clock, _send())
+        join(self._clock, send())
         self._lock.release()
 
     def __enter__(self) -> Any:
@@ -89,12 +60,12 @@ class _WatchedR(_Watched):
         return bool(self._lock._is_owned())
 
     def _release_save(self) -> Any:
-        join(self._clock, _send())
+        join(self._clock, send())
         return self._lock._release_save()
 
     def _acquire_restore(self, state: Any) -> None:
         self._lock._acquire_restore(state)
-        join(_mine().clock, self._clock)
+        join(mine().clock, self._clock)
 
 
 class _SimpleQueue:
@@ -104,14 +75,14 @@ class _SimpleQueue:
         self._queue: Any = _PlainQueue()
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        self._queue.put((_send(), item))
+        self._queue.put((send(), item))
 
     def put_nowait(self, item: Any) -> None:
         self.put(item)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         clock, item = self._queue.get(block, timeout)
-        join(_mine().clock, clock)
+        join(mine().clock, clock)
         return item
 
     def get_nowait(self) -> Any:
@@ -138,7 +109,7 @@ def _rlock(make: Any) -> Any:
 
 def _start(start: Any) -> Any:
     def call(self: Any) -> None:
-        self._sanitizer_clock = _send()
+        self._sanitizer_clock = send()
         start(self)
 
     return call
@@ -146,11 +117,11 @@ def _start(start: Any) -> Any:
 
 def _run(run: Any) -> Any:
     def call(self: Any) -> None:
-        join(_mine().clock, getattr(self, "_sanitizer_clock", {}))
+        join(mine().clock, getattr(self, "_sanitizer_clock", {}))
         try:
             run(self)
         finally:
-            self._sanitizer_clock = _send()
+            self._sanitizer_clock = send()
 
     return call
 
@@ -159,17 +130,17 @@ def _join(wait: Any) -> Any:
     def call(self: Any, timeout: float | None = None) -> None:
         wait(self, timeout)
         if not self.is_alive():
-            join(_mine().clock, getattr(self, "_sanitizer_clock", {}))
+            join(mine().clock, getattr(self, "_sanitizer_clock", {}))
 
     return call
 
 
 def _submit(submit: Any) -> Any:
     def call(self: Any, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
-        clock = _send()
+        clock = send()
 
         def work(*arguments: Any, **keywords: Any) -> Any:
-            join(_mine().clock, clock)
+            join(mine().clock, clock)
             return function(*arguments, **keywords)
 
         future = submit(self, work, *arguments, **keywords)
@@ -204,12 +175,13 @@ _last: dict[int, tuple[int, int, Site | None]] = {}  # context -> the latest use
 
 def used(device: CheckingDevice, context: int) -> None:
     """A thread uses an execution context: sets something of it, or executes it."""
-    mine = _mine()
+    me = mine()
+    now = me.number, me.clock[me.number]
     last = _last.get(context)
-    if last is not None and last[0] == mine.number and last[1] == mine.clock[mine.number]:
+    if last is not None and last[:2] == now:
         return  # the same thread again, and nothing in between
     where = site()
-    if last is not None and last[0] != mine.number and mine.clock.get(last[0], 0) < last[1]:
+    if last is not None and not knows(last[0], last[1]):
         device.find(
             "shared-context",
             "two threads use one execution context, and nothing orders them: it is not for two threads at once",
@@ -217,4 +189,4 @@ def used(device: CheckingDevice, context: int) -> None:
             last[2],
             "another thread used it at",
         )
-    _last[context] = (mine.number, mine.clock[mine.number], where)
+    _last[context] = (*now, where)
