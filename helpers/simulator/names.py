@@ -11,7 +11,7 @@ import inspect
 from typing import Any
 
 from .known import MEMBERS
-from .native import API, BUILDER, nv
+from .native import API, nv
 
 _GRAPH = "precision belongs into the ONNX graph (helpers.precision.to_fp16, onnxconverter-common, nvidia-modelopt)"
 _WEAK = f"nothing: every network is strongly typed, and {_GRAPH}"
@@ -165,7 +165,8 @@ _REMOVED: dict[str, dict[str, tuple[int, str]]] = {
 
 _RTX = "It is TensorRT-RTX's alone, not TensorRT 11's. "
 _LOADED = _RTX + "Use deserialize_cuda_engine: it loads the weights too."
-_CACHE = _RTX + "Use a CUDA graph of your own: capture the stream around execute_async_v3."
+_GRAPH_OF_YOUR_OWN = _RTX + "Use a CUDA graph of your own: capture the stream around execute_async_v3."
+_CACHE = _RTX + "Use the plan as it is: nothing is compiled at run time here."
 _PLUGIN = "No plugin runs on the simulated device. Use operators of ONNX."
 _REFIT = "The simulated engine cannot be refitted. Use a new build from the changed ONNX model."
 
@@ -205,7 +206,7 @@ _INSTEAD: dict[str, dict[str, str]] = {
         "create_runtime_cache": _CACHE,
         "get_runtime_cache": _CACHE,
         "set_runtime_cache": _CACHE,
-        "cuda_graph_strategy": _CACHE,
+        "cuda_graph_strategy": _GRAPH_OF_YOUR_OWN,
         "dynamic_shapes_kernel_specialization_strategy": _CACHE,
     },
 }
@@ -213,7 +214,6 @@ _WHEEL = (
     "The pure-Python builder builds what OnnxParser parsed. Use an ONNX model, or NVIDIA's builder"
     " (pip install tensorrt-rtx, TRT_BUILDER=nvidia)."
 )
-_GPU = "It needs a real GPU. Use the simulator for what the course shows, and TensorRT on a GPU for this."
 
 
 class _Gone:
@@ -247,7 +247,7 @@ def explanation(owner: str, name: str) -> str | None:
         )
     if name not in MEMBERS.get(owner, ()):
         return None
-    instead = _INSTEAD.get(owner, {}).get(name) or (_WHEEL if BUILDER == "python" else _GPU)
+    instead = _INSTEAD.get(owner, {}).get(name, _WHEEL)
     return f"{{}} has no attribute {name!r}: TensorRT has it; the simulator does not offer it. {instead}"
 
 
