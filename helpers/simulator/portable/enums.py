@@ -55,9 +55,9 @@ class _Enumeration:
         return type(self), (self._value,)
 
 
-def enum(name: str, members: dict[str, int], module: str = "tensorrt") -> Any:
+def enum(name: str, members: dict[str, int]) -> Any:
     """A class `name` with one attribute for each of `members`; any later class may take its place."""
-    cls: Any = type(name, (_Enumeration,), {"__slots__": (), "__module__": module, "__qualname__": name})
+    cls: Any = type(name, (_Enumeration,), {"__slots__": (), "__module__": __package__})
     cls.__members__ = {key: cls(value) for key, value in members.items()}
     for key, member in cls.__members__.items():
         setattr(cls, key, member)
@@ -190,3 +190,4 @@ _MEMBERS = {
 
 ENUMS: dict[str, Any] = {name: enum(name, _read(text)) for name, text in _MEMBERS.items()}
 Severity = enum("Severity", _read("INTERNAL_ERROR=0 ERROR=1 WARNING=2 INFO=3 VERBOSE=4"))
+Severity.__qualname__ = "ILogger.Severity"

@@ -6,7 +6,6 @@ NVIDIA's parser makes more layers of a node (casts of indices, broadcasts), so c
 from __future__ import annotations
 
 import operator
-import weakref
 from typing import Any
 
 from .enums import ENUMS, Severity
@@ -63,14 +62,11 @@ class ITensor(Native):
     """A tensor of a network."""
 
     def __init__(self, network: INetworkDefinition, name: str, dtype: Any, shape: tuple[int, ...]) -> None:
-        self._network = weakref.ref(network)
+        self._network = network
         self._name, self._dtype, self._shape = name, dtype, shape
         self._dimension_names: dict[int, str] = {}
         self._formats = _ALL_FORMATS
         self._shape_tensor = False
-
-    def _of(self) -> Any:
-        return self._network()
 
     @property
     def name(self) -> str:
@@ -78,9 +74,8 @@ class ITensor(Native):
 
     @name.setter
     def name(self, value: str) -> None:
-        network = self._of()
-        if network is not None and value != self._name and value in network._names():
-            network._error(
+        if value != self._name and value in self._network._names():
+            self._network._error(
                 "ITensor::setName",
                 3,
                 f"Failed attempt to rename a tensor from {self._name} to {value} as the new name is already in use.",
@@ -97,8 +92,8 @@ class ITensor(Native):
         self._shape = tuple(Dims(value))
 
     dtype = property(lambda self: self._dtype)
-    is_network_input = property(lambda self: any(self is t for t in self._of()._inputs))
-    is_network_output = property(lambda self: any(self is t for t in self._of()._outputs))
+    is_network_input = property(lambda self: any(self is t for t in self._network._inputs))
+    is_network_output = property(lambda self: any(self is t for t in self._network._outputs))
     is_shape_tensor = property(lambda self: self._shape_tensor)
     is_execution_tensor = property(lambda self: not self._shape_tensor)
 
@@ -121,7 +116,7 @@ class ITensor(Native):
         inside = 0 <= index < len(self._shape)
         if not inside:
             condition = "condition: (0) <= (index) && (index) < (getDimensions().nbDims)."
-            self._of()._error(
+            self._network._error(
                 f"ITensor::{where}",
                 3,
                 f"Parameter check failed, {condition} Invalid dimension index: {index}. Valid range of dimension index"
@@ -137,7 +132,7 @@ class ILayer(Native):
     def __init__(
         self, network: INetworkDefinition, kind: Any, name: str, inputs: list[Any], outputs: list[Any]
     ) -> None:
-        self._network = weakref.ref(network)
+        self._network = network
         self._type, self._name, self._inputs, self._outputs = kind, name, inputs, outputs
         self._metadata = "" if kind == LayerType.CONSTANT else f"[ONNX Layer: {name}]"
 
@@ -153,8 +148,7 @@ class ILayer(Native):
     def get_output(self, index: int) -> ITensor | None:
         if 0 <= index < len(self._outputs):
             return self._outputs[index]
-        network: Any = self._network()
-        network._out_of_range(
+        self._network._out_of_range(
             "ILayer::getOutput", index, "layer output tensor index", "ILayer::getNbOutputs", self._outputs
         )
         return None

@@ -336,7 +336,9 @@ def _product(node: Any, inputs: list[Fact | None]) -> str:
     right = b[-1] if turned.get("transB") or len(b) == 1 else b[-2]
     if not isinstance(left, int) or not isinstance(right, int) or left == right:
         return ""
-    text = f"last dimension of input0 = {left} and second to last dimension of input1 = {right} but must match."
+    first = "second to last dimension" if turned.get("transA") else "last dimension"
+    second = "last dimension" if turned.get("transB") else "second to last dimension"
+    text = f"{first} of input0 = {left} and {second} of input1 = {right} but must match."
     return f"API Usage Error ({label(node)}: {text})"
 
 
@@ -346,11 +348,12 @@ def _spoken(dims: Dims) -> str:
 
 # --- shapes as inputs -------------------------------------------------------------------------------------------------
 
-# operators and their inputs that are shapes: their values decide about shapes of outputs
-_SHAPE_OPERANDS = {
+_REDUCES = ("Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp")
+# operators and their inputs that are shapes or axes: their values decide about shapes of outputs
+SHAPE_OPERANDS = {
     "Reshape": (1,), "Expand": (1,), "ConstantOfShape": (0,), "Slice": (1, 2, 3, 4), "Tile": (1,), "Pad": (1,),
     "Range": (0, 1, 2), "Resize": (2, 3), "TopK": (1,), "Squeeze": (1,), "Unsqueeze": (1,), "Split": (1,),
-    "OneHot": (1,),
+    "OneHot": (1,), "CumSum": (1,), **dict.fromkeys((f"Reduce{kind}" for kind in _REDUCES), (1,)),
 }  # fmt: skip
 
 
@@ -358,7 +361,7 @@ def shape_inputs(nodes: Iterable[Any], inputs: set[str]) -> set[str]:
     """Inputs whose values shapes are computed from."""
     made = {name: node for node in nodes for name in node.output}
     todo = [
-        node.input[i] for node in made.values() for i in _SHAPE_OPERANDS.get(node.op_type, ()) if i < len(node.input)
+        node.input[i] for node in made.values() for i in SHAPE_OPERANDS.get(node.op_type, ()) if i < len(node.input)
     ]
     seen: set[str] = set()
     while todo:
