@@ -182,8 +182,13 @@ def choose_backend(env: Environment, requested: str = "auto") -> Choice:
     )
 
 
+_OWN_BUILDER = "the simulator's own builder, in Python"
+
+
 def _choice(env: Environment, backend: str, reason: str) -> Choice:
-    rtx = f"tensorrt_rtx {env.rtx_version}, NVIDIA's real builder, runs without a GPU"
+    rtx = _OWN_BUILDER
+    if _has_rtx(env):
+        rtx = f"tensorrt_rtx {env.rtx_version}, NVIDIA's real builder, runs without a GPU"
     if backend == "tensorrt":
         return Choice(backend, reason, f"tensorrt {env.tensorrt_version}, NVIDIA's real builder", "NVIDIA's runtime")
     if backend == "tensorrt_rtx":
@@ -246,8 +251,6 @@ def _rtx_refusal(env: Environment) -> str | None:
 
 
 def _simulator_refusal(env: Environment) -> str | None:
-    if not _has_rtx(env):
-        return f"its builder is NVIDIA's tensorrt-rtx, which is not installed ({_rtx_remedy(env)})"
     if env.onnxruntime_version is None or "onnxruntime" not in env.modules:
         return "it runs plans by ONNX Runtime, which is not installed"
     if env.onnxruntime_problem:
@@ -266,12 +269,6 @@ def _driver_refusal(env: Environment, cuda_major: int | None) -> str | None:
 
 def _has_rtx(env: Environment) -> bool:
     return env.rtx_version is not None and {"tensorrt_rtx", "tensorrt_rtx_bindings"} <= set(env.modules)
-
-
-def _rtx_remedy(env: Environment) -> str:
-    if env.platform.startswith("Darwin"):
-        return "there is no wheel for macOS: use Linux, Windows, a container or Colab"
-    return "pip install -c constraints.txt tensorrt-rtx"
 
 
 def _bindings_missing(env: Environment) -> bool:
@@ -331,12 +328,11 @@ def _check_base(env: Environment) -> Iterator[Misfit]:
             "uninstall onnxruntime and onnxruntime-gpu, then set up again; on Windows install the Visual C++ runtime",
             severe=True,
         )
-    if not _has_rtx(env):
-        tensorrt = env.gpu is not None and _tensorrt_refusal(env) is None
+    tensorrt = env.gpu is not None and _tensorrt_refusal(env) is None
+    if not (_has_rtx(env) or tensorrt or env.platform.startswith("Darwin")):  # macOS has no wheel of it
         yield Misfit(
-            "tensorrt-rtx is not installed: the simulator has no builder",
-            _rtx_remedy(env),
-            severe=not tensorrt,
+            "tensorrt-rtx is not installed: the simulator's own builder (Python) stands in for NVIDIA's",
+            "pip install -c constraints.txt tensorrt-rtx",
         )
 
 
@@ -719,12 +715,12 @@ def report_of(env: Environment, requested: str = "auto") -> dict[str, Any]:
     report.update(requested_backend=requested, backend=backend)
     report["builder"] = None
     if choice is not None:
-        rtx = choice.backend != "tensorrt"
-        report["builder"] = {
-            "name": "tensorrt_rtx" if rtx else "tensorrt",
-            "version": env.rtx_version if rtx else env.tensorrt_version,
-            "what": "NVIDIA's real builder, runs without a GPU" if rtx else "NVIDIA's real builder",
-        }
+        name, version, what = "tensorrt", env.tensorrt_version, "NVIDIA's real builder"
+        if choice.backend != "tensorrt":
+            name, version, what = "tensorrt_rtx", env.rtx_version, "NVIDIA's real builder, runs without a GPU"
+            if not _has_rtx(env):
+                name, version, what = "simulator", None, _OWN_BUILDER
+        report["builder"] = {"name": name, "version": version, "what": what}
     report["misfits"] = [dataclasses.asdict(misfit) for misfit in misfits(env)]
     return report
 
@@ -770,7 +766,7 @@ def _table(report: dict[str, Any]) -> str:
     lines.append("")
     if backend["name"]:
         lines.append(f" ✓ {'backend':<21} {backend['name']}: {backend['reason']}")
-        lines.append(f"   {'  builds':<21} {builder['name']} {builder['version']}: {builder['what']}")
+        lines.append(f"   {'  builds':<21} {builder['name']} {builder['version'] or ''}: {builder['what']}")
         lines.append(f"   {'  runs':<21} {backend['engine']}")
     else:
         lines.append(f" ✗ {'backend':<21} none: {backend['reason']}")

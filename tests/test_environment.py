@@ -103,14 +103,13 @@ def test_an_old_tensorrt_and_an_old_driver_are_passed_over() -> None:
         (LAPTOP, "tensorrt_rtx", "its runtime needs an NVIDIA GPU"),
         (machine(*H100, rtx=True), "tensorrt_rtx", "refuses compute capability 9.0"),
         (machine(*H100, tensorrt=False, rtx=True), "tensorrt", "not installed"),
-        (machine(*H100), "simulator", "tensorrt-rtx, which is not installed"),
+        (machine(*H100, onnxruntime_gpu=None), "simulator", "ONNX Runtime, which is not installed"),
         (
             dataclasses.replace(LAPTOP, modules=tuple(RTX_MODULES)),
             "simulator",
             "ONNX Runtime, which is not installed",
         ),
         (dataclasses.replace(LAPTOP, onnxruntime_problem="ImportError: DLL"), "simulator", "ImportError: DLL"),
-        (dataclasses.replace(LAPTOP, platform="Darwin arm64", modules=()), "simulator", "no wheel for macOS"),
         (dataclasses.replace(LAPTOP, gpu_problem="cuInit fails with 803"), "tensorrt", "cuInit fails with 803"),
     ],
 )
@@ -138,6 +137,13 @@ def test_what_fits_has_no_misfit() -> None:
     assert misfits(machine(*T4, rtx=True)) == []  # TensorRT runs there, RTX only builds
 
 
+def test_a_mac_has_the_simulators_own_builder() -> None:
+    mac = changed(LAPTOP, platform="Darwin arm64", modules=("onnxruntime",), packages=dict.fromkeys(RTX))
+    assert choose_backend(mac).builder == "the simulator's own builder, in Python"
+    assert misfits(mac) == []
+    assert environment.report_of(mac)["builder"]["name"] == "simulator"
+
+
 def changed(env: Environment, **changes) -> Environment:
     packages = changes.pop("packages", {})
     return dataclasses.replace(env, packages={**env.packages, **packages}, **changes)
@@ -163,7 +169,7 @@ FULL_H100 = machine(*H100, rtx=True)
             "uninstall",
             id="ort",
         ),
-        pytest.param(changed(LAPTOP, modules=()), "the simulator has no builder", "tensorrt-rtx", id="no rtx"),
+        pytest.param(changed(LAPTOP, modules=()), "own builder (Python) stands in for NVIDIA's", "tensorrt-rtx", id="no rtx"),
         pytest.param(
             changed(LAPTOP, packages={"onnxruntime-gpu": "1.31.1"}),
             "are both installed",
