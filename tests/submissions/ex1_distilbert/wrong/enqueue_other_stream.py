@@ -19,7 +19,8 @@ def enqueue(context, buffers, stream, inputs):
         cuda.memcpy_htod_async(buffers[name].device, used(name), stream)
     for name, buffer in buffers.items():
         context.set_tensor_address(name, int(buffer.device))
-    if not context.execute_async_v3(cuda.Stream(1).handle):
+    other = cuda.Stream(1)
+    if not context.execute_async_v3(other.handle):
         raise RuntimeError("the execution was refused; the log says why")
     for name in outputs:
         cuda.memcpy_dtoh_async(used(name), buffers[name].device, stream)
