@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export EXTRAS TORCH_INDEX
 
-.PHONY: setup lab walkthrough test lint bench doctor release autograde feedback export demo-class corpus clean
+.PHONY: setup lab walkthrough test lint bench doctor fuzz release autograde feedback export demo-class corpus clean
 
 setup:  ## make .venv and install what this machine needs (PYTHON=, EXTRAS=, TORCH_INDEX=)
 	@$(PYTHON) -m helpers setup
@@ -26,6 +26,9 @@ bench: setup  ## measure every engine of this machine side by side (ARGS=)
 
 doctor: setup  ## say what this machine has, what fits, and what to do about the rest
 	@python -m helpers doctor
+
+fuzz: setup  ## mutated plans, ONNX files and messages: the full counts, minutes (ARGS=--save keeps them)
+	@python -m helpers fuzz $(ARGS)
 
 release: setup  ## solutions/ -> notebooks/, and a bundle for students (ASSIGNMENT=)
 	@python -m helpers grade release $(ASSIGNMENT)

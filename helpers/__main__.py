@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     command("overhead", _overhead, "measure what the simulator costs", passes_on=True)
     command("conformance", _conformance, "hold a TensorRT against its documented answers", passes_on=True)
     command("sanitize", _sanitize, "find mistakes in a TensorRT script on the simulated device", passes_on=True)
+    command("fuzz", _fuzz, "mutated plans, ONNX files and messages, and what becomes of them", passes_on=True)
     extract = command("extract-plan", _extract_plan, "write NVIDIA's own bytes out of a simulator's plan")
     extract.add_argument("plan", help="a plan file")
     extract.add_argument("out", help="the file to write")
@@ -195,6 +196,10 @@ def _sanitize(options: argparse.Namespace) -> int:
     from helpers.sanitizer import command
 
     return command.main(options.rest)
+
+
+def _fuzz(options: argparse.Namespace) -> int:
+    return subprocess.call([sys.executable, "-m", "tests.fuzz", *options.rest], cwd=str(ROOT))
 
 
 def _extract_plan(options: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ CONSTRAINTS = {
     if line and not line.startswith("#")
     for requirement in [Requirement(line)]
 }
-COMMANDS = ("setup", "doctor", "walkthrough", "lab", "test", "lint", "bench", "overhead", "sanitize", "extract-plan", "grade", "troubleshoot", "clean")
+COMMANDS = ("setup", "doctor", "walkthrough", "lab", "test", "lint", "bench", "overhead", "sanitize", "fuzz", "extract-plan", "grade", "troubleshoot", "clean")
 GRADE = ("release", "class", "notebook", "explain", "feedback", "export", "demo", "corpus", "time")
 # target -> command of `python -m helpers`
 GRADING = {
@@ -38,7 +38,7 @@ GRADING = {
     "demo-class": "grade demo",
     "corpus": "grade corpus",
 }
-TARGETS = ("setup", "lab", "walkthrough", "test", "lint", "bench", "doctor", *GRADING, "clean")
+TARGETS = ("setup", "lab", "walkthrough", "test", "lint", "bench", "doctor", "fuzz", *GRADING, "clean")
 
 
 def tracked_files() -> list[Path]:

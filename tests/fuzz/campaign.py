@@ -22,7 +22,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = "2026"
-MODULE = "tests.fuzz"
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,13 @@ class Report:
         if outcome.startswith("BAD"):
             self.bad.setdefault(outcome, []).append(number)
 
+    def join(self, other: Report) -> None:
+        """Add what another process found."""
+        self.counts += other.counts
+        for outcome, numbers in other.bad.items():
+            self.bad[outcome] = sorted([*self.bad.get(outcome, []), *numbers])
+        self.slowest, self.peak = max(self.slowest, other.slowest), max(self.peak, other.peak)
+
     @property
     def faults(self) -> int:
         return sum(map(len, self.bad.values())) if self.fatal else 0
@@ -83,22 +89,20 @@ class Report:
         }
 
 
-def run(campaign: Campaign, first: int, last: int, show: Callable[[int, Report], None] | None = None) -> Report:
-    """Run the cases [first, last)."""
+def run(campaign: Campaign, first: int, last: int) -> Report:
+    """Run the cases [first, last), in one process after the other."""
     report, began = Report(fatal=campaign.fatal), time.monotonic()
     while first < last:
         for number, outcome, seconds, peak in _process(campaign, first, last):
             report.add(number, outcome, seconds, peak)
             first = number + 1
-            if show:
-                show(first, report)
     report.seconds = time.monotonic() - began
     return report
 
 
 def _process(campaign: Campaign, first: int, last: int) -> Iterator[tuple[int, str, float, int]]:
     """The outcomes of one process, up to the case that ended it."""
-    command = [sys.executable, "-m", MODULE, "--cases-of", campaign.name, str(first), str(last)]
+    command = [sys.executable, "-m", "tests.fuzz", "--cases-of", campaign.name, str(first), str(last)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **campaign.environment}
     ours, theirs = os.pipe()
     # What the native libraries print goes nowhere; what the process itself says comes through a pipe of its own.

@@ -9,7 +9,7 @@ _ACCIDENT = re.compile(
     r"\b(KeyError|IndexError|AttributeError|TypeError|ValueError|AssertionError|StopIteration|ZeroDivisionError|OverflowError"
     r"|UnboundLocalError|MemoryError|RecursionError|struct\.error|NotImplementedError)\b"
     r"|'NoneType' object|Traceback|unknown error|object has no attribute|positional argument|unpack|zip\(\)|not subscriptable|list index"
-    r"|unsupported operand|cannot reshape|cannot broadcast|out of bounds|int too large|Python int"
+    r"|unsupported operand|cannot reshape|cannot broadcast|is out of bounds for|int too large|Python int"
 )
 
 
@@ -19,3 +19,7 @@ def unclear(text: str) -> str:
         return f"says only {text!r}"
     found = _ACCIDENT.search(text)
     return f"says {text[max(found.start() - 60, 0) : found.end() + 60]!r}" if found else ""
+
+
+class Fault(Exception):
+    """Something that must not happen."""

@@ -19,9 +19,8 @@ from helpers.simulator.errors import ERROR_TEXTS
 from helpers.simulator.transport import ALL_METHODS, serve
 
 from .campaign import SEED, Campaign
-from .clear import unclear
+from .clear import Fault, unclear
 from .mutate import INTEGERS, mutated_bytes, mutated_json, odd_value
-from .plans import Fault
 from .seeds import plans
 
 MEMORY = 64 << 20

@@ -14,8 +14,9 @@ import numpy as np
 from helpers.simulator.plan import _PREFIX, MAGIC, Plan
 
 from .campaign import SEED, Campaign
-from .clear import unclear
+from .clear import Fault, unclear
 from .mutate import INTEGERS, mutated_bytes, mutated_json, mutated_model
+from .onnx_files import recorder
 from .seeds import models, plans
 
 _CANARY = 0xA5
@@ -67,10 +68,6 @@ def right_parts(of: Plan) -> list[Any]:
 # --- what is done with one ------------------------------------------------------------------------------------------
 
 
-class Fault(Exception):
-    """Something that must not happen."""
-
-
 def start() -> Callable[[int], str]:
     """The simulator in this process; returns what runs a case."""
     from helpers import backend
@@ -80,17 +77,8 @@ def start() -> Callable[[int], str]:
     executor.LOOP_SECONDS = 1.0
     import tensorrt
 
-    class Logger(tensorrt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            tensorrt.ILogger.__init__(self)
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity in (tensorrt.ILogger.Severity.ERROR, tensorrt.ILogger.Severity.INTERNAL_ERROR):
-                self.errors.append(message)
-
     def case(number: int) -> str:
-        used, logger = host.use("process", memory=1 << 30, threads=1), Logger()
+        used, logger = host.use("process", memory=1 << 30, threads=1), recorder(tensorrt)
         try:
             return drive(tensorrt, used.device, logger, plan(number), random.Random(f"use {SEED} {number}"))
         except Fault as fault:
