@@ -627,3 +627,52 @@ def test_weights_do_not_stream(trt, plans, log):
     assert engine.get_engine_stat() > 0 and engine.get_engine_stat(trt.EngineStat.STRIPPED_WEIGHTS_SIZE) == -1
     with pytest.raises(RuntimeError, match="streams no weights"):
         engine.weight_streaming_budget_v2 = 1
+
+
+# --- the device's own checks, for whoever sends it something else than our front end ---
+
+
+def test_device_checks_what_comes_with_an_execution(trt, log, plans):
+    from helpers.simulator.device import Device
+    from helpers.simulator.errors import DeviceError
+
+    device = Device()
+    shaped = device.engine_load(build_shaped(trt, log, RESHAPE, {"shape": ((1, 4), (4, 4), (8, 32))}))["engine"]
+    context, stream = device.context_create(shaped), device.stream_create(0)
+    shapes, four = {"x": [2, 8], "shape": [2]}, np.array([4, 4]).tobytes()
+    assert device.infer_shapes(shaped, shapes, {"shape": four}) == {"y": [4, 4]}
+    address = device.mem_alloc(64)
+    where = {"x": address, "y": device.mem_alloc(64)}
+    assert device.data_shapes(context, stream, 0, shapes, where, {"shape": four}) == {"y": [4, 4]}
+    for call, words in (
+        (lambda: device.infer_shapes(shaped, shapes, {"shape": four[:8]}), "'shape' has 16 bytes, 8 came"),
+        (lambda: device.data_shapes(99, stream, 0, shapes, where), "99 does not exist"),
+        (
+            lambda: device.data_shapes(context, stream, 0, {"x": [9, 8], "shape": [2]}, where, {"shape": four}),
+            "outside",
+        ),
+        (lambda: device.data_shapes(context, stream, 0, shapes, {"x": 1}, {"shape": four}), "no device address"),
+        (lambda: device.context_memory(context, -1), "no such context"),
+        (lambda: device.context_memory(99, 1), "no such context"),
+        (lambda: device.execute(context, stream, False, 0, shapes, where), "'shape' has 16 bytes, 0 came"),
+        (lambda: device.synchronize(), "'shape' has 16 bytes, 0 came"),
+    ):
+        with pytest.raises(DeviceError, match=words):
+            call()
+    with pytest.raises(DeviceError, match="the execution failed"):
+        device.data_shapes(context, stream, 0, shapes, where, {"shape": np.array([3, 5]).tobytes()})
+    device.reset()
+
+
+def test_a_size_that_depends_on_values_is_not_captured(trt, log):
+    from helpers.simulator.device import Device
+    from helpers.simulator.errors import DeviceError
+
+    tensors = (TensorSpec("x", "x", "INPUT", "FLOAT", (-1, 8)), TensorSpec("y", "y", "OUTPUT", "INT64", (2, -1)))
+    device = Device()
+    engine = device.engine_load(bytes(_plan(parsed(NONZERO), tensors, BATCHES).serialize()))["engine"]
+    context, stream = device.context_create(engine), device.stream_create(0)
+    device.stream_begin_capture(stream, 0)
+    with pytest.raises(DeviceError, match="size depends on values"):
+        device.data_shapes(context, stream, 0, {"x": [1, 8]}, {"x": device.mem_get_info()[0]})
+    device.reset()
