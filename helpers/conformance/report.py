@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.backend != "simulator":
             return _fail("--builder chooses between the simulator's builders; leave it out for NVIDIA's own TensorRT")
         os.environ["TRT_BUILDER"] = options.builder
-    cases = select(options.alone or options.only)
+    cases = select(options.alone or options.only, options.half)
     if not cases:
         return _fail(f"no case is called {options.alone or options.only!r}; --list tells all names")
     if options.list:
@@ -136,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--transport", choices=("process", "child", "cuda"), default="process", help="where the device is"
     )
+    parser.add_argument("--half", choices=("build", "run"), default="", help="builder and parser, or runtime and CUDA")
     parser.add_argument("--only", metavar="GLOB", default="*", help="cases whose name matches, as 'capture-*'")
     parser.add_argument("--json", metavar="FILE", help="write everything, logs too, to a file")
     parser.add_argument("--list", action="store_true", help="only list the cases")

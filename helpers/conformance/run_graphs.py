@@ -327,6 +327,7 @@ def _(g: Ground, cuda: Cuda) -> Any:
     driver = _driver()
     (initialized,) = driver.cuInit(0)
     device_error, _ = driver.cuDeviceGet(0)
+    cuda("cudaFree", 0)  # makes the primary context current
     error, address = driver.cuMemAlloc(64)
     return text((initialized, device_error, error, int(address) > 0))
 
@@ -336,6 +337,7 @@ def _(g: Ground, cuda: Cuda) -> Any:
 )
 def _(g: Ground, cuda: Cuda) -> Any:
     """The driver refuses zero bytes."""
+    cuda("cudaFree", 0)  # makes the primary context current
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return text(_driver().cuMemAlloc(0)[0])

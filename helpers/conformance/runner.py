@@ -33,9 +33,9 @@ def all_cases() -> tuple[Case, ...]:
     return (*build, *RUN_CASES)
 
 
-def select(pattern: str) -> tuple[Case, ...]:
-    """The cases whose name matches a pattern as of file names; "*" for all."""
-    return tuple(case for case in all_cases() if fnmatch(case.name, pattern))
+def select(pattern: str, half: str = "") -> tuple[Case, ...]:
+    """The cases whose name matches a pattern as of file names ("*" for all), of one half or both ("")."""
+    return tuple(case for case in all_cases() if fnmatch(case.name, pattern) and half in ("", case.half))
 
 
 class Simulator:
