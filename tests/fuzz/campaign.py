@@ -22,6 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = "2026"
+MODULE = "tests.fuzz"  # what a process of cases runs
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def run(campaign: Campaign, first: int, last: int) -> Report:
 
 def _process(campaign: Campaign, first: int, last: int) -> Iterator[tuple[int, str, float, int]]:
     """The outcomes of one process, up to the case that ended it."""
-    command = [sys.executable, "-m", "tests.fuzz", "--cases-of", campaign.name, str(first), str(last)]
+    command = [sys.executable, "-m", MODULE, "--cases-of", campaign.name, str(first), str(last)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **campaign.environment}
     ours, theirs = os.pipe()
     # What the native libraries print goes nowhere; what the process itself says comes through a pipe of its own.
