@@ -389,15 +389,16 @@ class Device(Releasing):
                 self._refuse_legacy("work on the default stream")
         return stream
 
-    def _refuse_legacy(self, what: str) -> None:
+    def _refuse_legacy(self, what: str, spoils: bool = True) -> None:
         """The legacy default stream would depend on every blocking stream: on one that captures it cannot."""
         for capture in self._captures:
             if any(not self._streams[s].flags & NON_BLOCKING for s in capture.last if s in self._streams):
-                capture.valid = False
+                capture.valid = capture.valid and not spoils
+                spoiled = "; the capture is invalid now" if spoils else ""
                 raise DeviceError(
                     "CUDA_ERROR_STREAM_CAPTURE_IMPLICIT",
-                    f"{what} while a blocking stream is capturing; the capture is invalid now. Expected: a stream of"
-                    " its own for this work, or a capturing stream made with CU_STREAM_NON_BLOCKING.",
+                    f"{what} while a blocking stream is capturing{spoiled}. Expected: a stream of its own for this work, or"
+                    " a capturing stream made with CU_STREAM_NON_BLOCKING.",
                 )
 
     def _refuse_capture(self, what: str, remedy: str, capture: Capture | None = None) -> None:
@@ -673,6 +674,8 @@ class Device(Releasing):
         """0: not capturing, 1: capturing, 2: capturing, and the capture is invalid."""
         with self._usable:
             capture = self._stream(handle).capture
+            if handle == DEFAULT_STREAM:
+                self._refuse_legacy("asking for the default stream's capture", spoils=False)
             return 0 if capture is None else 1 if capture.valid else 2
 
     def stream_end_capture(self, handle: int) -> int:
