@@ -558,10 +558,14 @@ class CheckingDevice(InProcessDevice):
                 continue
         return None
 
-    def _tell_pending(self, shadow: Shadow, pending: Access, rows: Rows, write: bool, where: Site | None) -> None:
+    def _told(self, shadow: Shadow) -> None:
+        """Something was said of this memory: what its bytes show later is no second finding."""
         shadow.told = True
         for index in [i for i, source in self._sources.items() if source[2] is shadow]:
             del self._sources[index]
+
+    def _tell_pending(self, shadow: Shadow, pending: Access, rows: Rows, write: bool, where: Site | None) -> None:
+        self._told(shadow)
         start, end = max(pending.start, rows.start), min(pending.end, rows.start + rows.extent)
         early = pending.write and not write
         self.find(
@@ -687,6 +691,7 @@ class CheckingDevice(InProcessDevice):
         where = site()
         pending = shadow.pending(Rows(0, shadow.nbytes), True, self.clocks.host)
         if pending is not None:
+            self._told(shadow)
             self.find(
                 "missing-sync",
                 f"pinned memory is freed while {pending.what} may still be using it",

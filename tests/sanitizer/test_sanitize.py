@@ -86,6 +86,44 @@ def test_a_faulty_script_is_reported_and_fails(tmp_path: Path) -> None:
     assert finding["other"]["line"] == 7 and finding["nbytes"] == 128 and finding["remedy"]
 
 
+def test_the_readme_shows_what_is_reported(tmp_path: Path) -> None:
+    text = """\
+        import numpy as np
+        import pycuda.autoprimaryctx
+        import pycuda.driver as cuda
+        import tensorrt as trt
+
+        with open("model.plan", "rb") as file:
+            engine = trt.Runtime(trt.Logger(trt.Logger.WARNING)).deserialize_cuda_engine(file.read())
+        context = engine.create_execution_context()
+        upload, compute = cuda.Stream(), cuda.Stream()
+
+        host = {name: cuda.pagelocked_empty((4, 8), np.float32) for name in engine}
+        device = {name: cuda.mem_alloc(array.nbytes) for name, array in host.items()}
+        context.set_input_shape("x", (4, 8))
+        for name, memory in device.items():
+            context.set_tensor_address(name, int(memory))
+
+        host["x"][:] = 1
+        cuda.memcpy_htod_async(device["x"], host["x"], upload)
+        context.execute_async_v3(compute.handle)
+        cuda.memcpy_dtoh_async(host["y"], device["y"], compute)
+        print("largest:", host["y"].max())
+        compute.synchronize()
+        """
+    script(tmp_path, text).rename(tmp_path / "infer.py")
+    with Session():
+        sys.path.insert(0, str(PROGRAMS))
+        import models
+
+        sys.path.remove(str(PROGRAMS))
+        (tmp_path / "model.plan").write_bytes(models.plan("add"))
+    done = command("infer.py", cwd=tmp_path)
+    assert done.returncode == 1
+    shown = f"$ python -m helpers sanitize infer.py\n{done.stdout}{done.stderr}```"
+    assert shown in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_a_right_script_passes_with_its_own_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = script(
         tmp_path,
