@@ -1,10 +1,26 @@
 """A notebook's kernel must not die of a file that it did not make.
 
 NVIDIA's ONNX parser and ONNX Runtime are native code: some malformed models end the process that reads them. A model is
-therefore looked at here first. One that is well formed goes on to them at once; any other is tried in a process of its
-own, and only if that lives is it read in this one, whose verdict and messages then are the user's.
+therefore looked at here first. One that is well formed goes on to them at once. Any other is tried in a process of its
+own (`trial.py`), and only if that lives is it read in this one, whose verdict and messages then are the user's. Where a
+process cannot be started, as in a sandbox, the reader gets it.
 
-Measured with mutated files (`python -m tests.fuzz`; FIGURES)
+Measured with mutations of small valid models (`tests/fuzz`; TensorRT-RTX 1.7.1, ONNX Runtime 1.31.1, ONNX 1.23.2):
+
+* NVIDIA's parser and builder died (SIGSEGV) of 97 files in 12,000: nodes with too few outputs, operators without a
+  name, loops whose body does not fit, and the like; 5 of them not until the build. All 97 are malformed by `look`; one
+  in seven passes `onnx.checker`, so that shape inference must speak too. Of 5,400 well-formed ones among 40,000, none.
+* ONNX Runtime died as it loaded a function whose input is its output, and as it ran Max with an input left out and
+  random numbers of no range: 6 in 60,000. Behind `look`, 8,000 well-formed ones were loaded and 6,900 run: none.
+* ONNX's own shape inference died of a negative dimension, and took all memory where it was told to follow values
+  (`data_prop`) through a long vector. Neither is done here.
+* Bytes that protobuf cannot read (25,000) harmed nobody.
+
+Price: a few milliseconds for a model of the course, 0.3 s for one of 268 MB, next to a build of 0.4 s and 3 s. Of 290
+real files (exports, ONNX's own examples) one counted as malformed, and is. A malformed model costs 0.2 to 0.5 s.
+
+What stays open: a well-formed model that needs more memory as it runs than this machine has, or that takes very long.
+Loops are stopped (`executor.py`). For files of strangers there is a device in another process: transport "child".
 """
 
 from __future__ import annotations
