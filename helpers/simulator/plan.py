@@ -382,7 +382,7 @@ def extract(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
 
     Raises:
         FileNotFoundError: `path` does not exist.
-        PlanError: `path` is no plan of the simulator's builder.
+        PlanError: `path` is no plan of the simulator, or one of the builder in Python, without NVIDIA's inside.
     """
     source = Path(path)
     if not source.is_file():
@@ -391,6 +391,11 @@ def extract(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
         plan = open_plan(source.read_bytes())
     except PlanError as error:
         raise PlanError(f"{source} is no plan of the simulator: {error}") from None
+    if not plan.nvidia:
+        raise PlanError(
+            f"{source} holds no plan of NVIDIA's: the builder in Python made it. Build the ONNX model again with NVIDIA's"
+            " builder (pip install tensorrt-rtx), or on a GPU."
+        )
     with replacing(out) as part:
         part.write_bytes(plan.nvidia)
     return len(plan.nvidia)

@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from helpers.simulator import host, runtime
+from helpers.simulator.native import BUILDER
 from helpers.simulator.plan import Plan, TensorSpec, open_plan
 
 from .conftest import BATCHES, add_model, build, linear_model
@@ -577,6 +578,7 @@ def test_contexts_that_are_alive_can_be_found(trt, cuda, plans, log):
     assert found[0] not in runtime.contexts
 
 
+@pytest.mark.skipif(BUILDER != "nvidia", reason="the builder in Python has no debug tensors")
 def test_debug_tensors_are_refused_at_the_build_and_no_listener_is_called(trt, cuda, log):
     def mark(network):
         network.mark_debug(network.get_layer(0).get_output(0))

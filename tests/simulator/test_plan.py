@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.simulator.plan import MAGIC, PlanError, open_plan
+from helpers.simulator.plan import MAGIC, NVIDIA_MAGIC, PlanError, open_plan
 
 
 def _with_manifest(plan: bytes, **changes) -> bytes:
@@ -44,7 +44,10 @@ BROKEN = {
     "one bit turned": (lambda plan: plan[:-100] + bytes([plan[-100] ^ 1]) + plan[-99:], "checksum"),
     "other version": (lambda plan: _with_manifest(plan, version="9.9.9"), "Version tag does not match"),
     "other format": (lambda plan: _with_manifest(plan, format=99), "Version tag does not match"),
-    "NVIDIA's plan alone": (lambda plan: open_plan(plan).nvidia, "this is NVIDIA's plan alone"),
+    "NVIDIA's plan alone": (
+        lambda plan: open_plan(plan).nvidia or NVIDIA_MAGIC + bytes(60),
+        "this is NVIDIA's plan alone",
+    ),
     "manifest of another kind": (lambda plan: _with_manifest(plan, tensors=[1, 2]), "manifest cannot be read"),
     "unknown dtype": (
         lambda plan: _with_manifest(plan, tensors=[["x", "x", "INPUT", "FP4", [1], False]]),

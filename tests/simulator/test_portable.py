@@ -19,7 +19,7 @@ from onnx import numpy_helper as nh
 
 from helpers.simulator import guard, portable
 from helpers.simulator.native import BUILDER
-from helpers.simulator.plan import open_plan
+from helpers.simulator.plan import PlanError, extract, open_plan
 
 from .conftest import BATCHES, TEXTS, Log, add_model, build, classifier_model, linear_model, reference
 
@@ -597,6 +597,13 @@ def test_to_a_stream(log):
     assert not builder.build_serialized_network_to_stream(builder.create_network(), config, whole)
 
 
+def test_there_is_no_plan_of_nvidias_to_extract(log, tmp_path):
+    (tmp_path / "a.plan").write_bytes(build(portable, log, add_model(), BATCHES))
+    with pytest.raises(PlanError, match="holds no plan of NVIDIA's: the builder in Python made it"):
+        extract(tmp_path / "a.plan", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_shape_as_input(log):
     made = SITUATIONS["shape input without values"][0]
     builder, network, _ = parsed(log, made)
@@ -852,7 +859,7 @@ from helpers import backend, engine
 from helpers.runtime import TensorRTRunner
 from helpers.simulator.builder import rebuild
 from helpers.simulator.native import BUILDER
-from helpers.simulator.plan import open_plan
+from helpers.simulator.plan import PlanError, extract, open_plan
 
 active = backend.activate("simulator")
 assert BUILDER == "python"
