@@ -423,7 +423,15 @@ class CudaDevice:  # pragma: no cover - needs a GPU
     def context_memory(self, ident: int, nbytes: int) -> None:
         """Nothing: see `context_create`."""
 
-    def data_shapes(self, *_: Any) -> dict[str, list[int]]:
+    def data_shapes(
+        self,
+        context: int,
+        stream: int,
+        profile: int,
+        shapes: dict[str, list[int]],
+        addresses: dict[str, int],
+        values: dict[str, bytes] | None = None,
+    ) -> dict[str, list[int]]:
         raise DeviceError(
             "CUDA_ERROR_NOT_SUPPORTED",
             "an output whose size depends on values cannot be run on ONNX Runtime's CUDA provider here. Expected: the"
