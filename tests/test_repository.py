@@ -27,7 +27,7 @@ CONSTRAINTS = {
     if line and not line.startswith("#")
     for requirement in [Requirement(line)]
 }
-COMMANDS = ("setup", "doctor", "walkthrough", "lab", "test", "lint", "bench", "overhead", "sanitize", "fuzz", "extract-plan", "grade", "troubleshoot", "clean")
+COMMANDS = ("setup", "doctor", "walkthrough", "lab", "test", "lint", "bench", "overhead", "conformance", "sanitize", "fuzz", "extract-plan", "grade", "troubleshoot", "clean")
 GRADE = ("release", "class", "notebook", "explain", "feedback", "export", "demo", "corpus", "time")
 # target -> command of `python -m helpers`
 GRADING = {
