@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..environment import BackendUnavailable
+from ..environment import inspect as inspect_machine
 from .case import Result
 from .runner import ANSWER, Apart, Nvidia, Simulator, select
 
@@ -25,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.backend != "simulator":
             return _fail("--builder chooses between the simulator's builders; leave it out for NVIDIA's own TensorRT")
         os.environ["TRT_BUILDER"] = options.builder
+    if options.json and not options.json.parent.is_dir():
+        return _fail(f"the folder of {options.json} does not exist; make it, or give --json another file")
     cases = select(options.alone or options.only, options.half)
     if not cases:
         return _fail(f"no case is called {options.alone or options.only!r}; --list tells all names")
@@ -44,21 +48,15 @@ def main(arguments: list[str] | None = None) -> int:
     where = f"{runner.served.name}, API {runner.served.version}, plans built by {runner.served.builder}"
     print(f"{len(cases)} cases: {where}{', device in ' + runner.transport if runner.transport else ''}\n")
     print(_row(("case", "expected", "got", "source")))
-    results = []
-    for result in runner.run(cases):
-        results.append(result)
-        _show(result, (runner.name, runner.builder))
-    if options.json:
-        facts = {
-            "backend": runner.served.name,
-            "api": runner.served.version,
-            "builder": runner.served.builder,
-            "engine": runner.served.engine,
-            "transport": runner.transport,
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-        }
-        Path(options.json).write_text(json.dumps(facts | as_data(results), indent=1) + "\n", encoding="utf-8")
+    facts = _facts(runner)
+    results: list[Result] = []
+    try:
+        for result in runner.run(cases):
+            results.append(result)
+            _show(result, (runner.name, runner.builder))
+    finally:  # a report that was interrupted is worth having, too
+        if options.json:
+            options.json.write_text(json.dumps(facts | as_data(results), indent=1) + "\n", encoding="utf-8")
     skipped = sum(1 for result in results if result.missing)
     if skipped:
         print(f"\n{skipped} cases were not run: they need what this backend has not.")
@@ -111,6 +109,24 @@ def _show(result: Result, places: tuple[str, ...]) -> None:
             print(f"             known:    {case.differs[place]}")
 
 
+def _facts(runner: Simulator | Apart) -> dict[str, Any]:
+    """What the answers depend on: the machine, its GPU and driver, the versions. No paths, no names of people."""
+    machine = inspect_machine()
+    return {
+        "backend": runner.served.name,
+        "api": runner.served.version,
+        "builder": runner.served.builder,
+        "engine": runner.served.engine,
+        "transport": runner.transport,
+        "python": machine.python,
+        "platform": platform.platform(),
+        "gpu": machine.gpu and dataclasses.asdict(machine.gpu),
+        "gpu_problem": machine.gpu_problem,
+        "driver_cuda": machine.driver_cuda,
+        "packages": {name: version for name, version in machine.packages.items() if version},
+    }
+
+
 def _row(cells: tuple[str, ...]) -> str:
     short = [
         text if len(text) <= width else text[: width - 3] + "..."
@@ -138,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--half", choices=("build", "run"), default="", help="builder and parser, or runtime and CUDA")
     parser.add_argument("--only", metavar="GLOB", default="*", help="cases whose name matches, as 'capture-*'")
-    parser.add_argument("--json", metavar="FILE", help="write everything, logs too, to a file")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write everything, logs too, to a file")
     parser.add_argument("--list", action="store_true", help="only list the cases")
     parser.add_argument("--alone", metavar="CASE", help=argparse.SUPPRESS)
     return parser

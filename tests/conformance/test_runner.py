@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from helpers.conformance import report
+from helpers.conformance import runner as conformance_runner
 from helpers.conformance.case import Case, Result
 from helpers.conformance.run_cases import RUN_CASES
 from helpers.conformance.runner import Apart, Simulator, select
+from helpers.environment import inspect
 
 BY_NAME = {case.name: case for case in RUN_CASES}
 
@@ -94,6 +97,17 @@ def test_a_process_of_its_own_for_each_case():
     assert results[1].agrees and results[1].log
 
 
+def test_a_case_that_hangs_is_stopped(monkeypatch):
+    """The time limit ends it, and the next case is run. No process answers within a hundredth of a second."""
+    apart = Apart(Simulator())
+    with monkeypatch.context() as patch:
+        patch.setattr(conformance_runner, "CASE_SECONDS", 0.01)
+        (stopped,) = apart.run([BY_NAME["shape-above-profile"]])
+    assert stopped.returned == "no answer in 0.01 s" and not stopped.agrees
+    (result,) = apart.run([BY_NAME["shape-above-profile"]])
+    assert result.agrees
+
+
 def test_the_command(capsys, tmp_path):
     path = tmp_path / "report.json"
     assert report.main(["--only", "shape-[ab]*", "--json", str(path)]) == 0
@@ -104,6 +118,10 @@ def test_the_command(capsys, tmp_path):
     assert "shape-above-profile" in said
     facts = json.loads(path.read_text())
     assert facts["backend"] == "simulator" and facts["agree"] == 4 == len(facts["cases"])
+    machine = inspect()
+    assert facts["gpu"] == (machine.gpu and json.loads(json.dumps(dataclasses.asdict(machine.gpu))))
+    assert facts["packages"]["onnxruntime"] == machine.packages["onnxruntime"]
+    assert facts["python"] == machine.python and facts["transport"] == "process"
     row = next(row for row in facts["cases"] if row["case"] == "shape-above-profile")
     assert row["expected"]["says"] in "\n".join(row["got"]["log"]) and row["source"]
 
@@ -114,7 +132,26 @@ def test_a_difference_is_shown_and_does_not_stop_the_command(capsys):
     assert "DIFFERS" in said and "known:" in said and said.strip().endswith("0 agree, 1 differ")
 
 
-def test_bad_usage_is_explained(capsys):
+def test_an_interrupted_report_is_kept(tmp_path, monkeypatch):
+    """What ran before Ctrl-C stands in the file."""
+    path = tmp_path / "report.json"
+    show, shown = report._show, []
+
+    def interrupt(result, places):
+        shown.append(result)
+        if len(shown) == 2:
+            raise KeyboardInterrupt
+        show(result, places)
+
+    monkeypatch.setattr(report, "_show", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        report.main(["--only", "shape-[ab]*", "--json", str(path)])
+    assert json.loads(path.read_text())["agree"] == 2
+
+
+def test_bad_usage_is_explained(capsys, tmp_path):
+    assert report.main(["--json", str(tmp_path / "nowhere" / "report.json")]) == 1
+    assert "does not exist" in capsys.readouterr().err
     assert report.main(["--only", "nothing-like-this"]) == 1
     assert "no case is called 'nothing-like-this'" in capsys.readouterr().err
     assert report.main(["--backend", "tensorrt", "--builder", "python"]) == 1
