@@ -157,10 +157,10 @@ MEASURED = {
     ),
     "a capture of two": (
         "r.cudaStreamBeginCapture(s, 0), r.cudaStreamBeginCapture(s, 0), r.cudaMemcpyAsync(p, h, 64, 1, s), r.cudaMemsetAsync(q, 0, 64, s),"
-        " [r.cudaStreamIsCapturing(s)[1]], g := r.cudaStreamEndCapture(s)[1], [r.cudaGraphGetNodes(g)[2]],"
+        " r.cudaStreamIsCapturing(0), [r.cudaStreamIsCapturing(s)[1]], g := r.cudaStreamEndCapture(s)[1], [r.cudaGraphGetNodes(g)[2]],"
         " [r.cudaGraphNodeGetType(n)[1] for n in r.cudaGraphGetNodes(g, 2)[1]], [len(r.cudaGraphGetNodes(g, 9)[1])],"
         " r.cudaGraphNodeGetType(r.cudaGraphGetNodes(g, 9)[1][8]), [r.cudaGraphGetNodes(g, 1)[2]]",
-        [0, 401, 0, 0, [1], None, [2], [1, 2], [9], 1, [1]],
+        [0, 401, 0, 0, 906, [1], None, [2], [1, 2], [9], 1, [1]],
     ),
     "a graph that was destroyed": (
         "r.cudaStreamBeginCapture(s, 0), r.cudaMemcpyAsync(p, h, 64, 1, s), g := r.cudaStreamEndCapture(s)[1],"
