@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..simulator import host
 from ..simulator.context import IExecutionContext
 from ..simulator.errors import DeviceError
 from ..simulator.frontends.cuda_bindings import memory as bindings_memory
@@ -48,6 +49,7 @@ class Hooks:
         self._put(bindings_memory, "free_pinned", self._free_pinned)
         self._put(bindings_memory, "copy", self._copy)
         threads.install(self._put, device)
+        self._put(host, "use", lambda _: lambda *_, **__: host.current())  # a program keeps the watched device
         for name in ("set_tensor_address", "set_input_shape", "set_optimization_profile_async"):
             self._put(IExecutionContext, name, self._setting)
         for name in ("execute_async_v3", "execute_v2"):

@@ -152,6 +152,8 @@ def _as_main(script: Path, arguments: Sequence[str]) -> Iterator[list[Callable[[
 
     sys.argv = [str(script), *arguments]
     sys.path[:1] = [str(script.resolve().parent)]
+    rtx = sys.modules.get("tensorrt_rtx")
+    sys.modules["tensorrt_rtx"] = sys.modules["tensorrt"]  # a script for TensorRT-RTX runs on the simulator too
     sys.modules["__main__"] = types.ModuleType("__main__")
     sys.modules["__main__"].__file__ = str(script)
     atexit.register, atexit.unregister = register, unregister  # type: ignore[assignment]
@@ -159,3 +161,7 @@ def _as_main(script: Path, arguments: Sequence[str]) -> Iterator[list[Callable[[
         yield handlers
     finally:
         sys.argv, sys.path[:], sys.modules["__main__"], atexit.register, atexit.unregister = before
+        if rtx is None:
+            del sys.modules["tensorrt_rtx"]
+        else:
+            sys.modules["tensorrt_rtx"] = rtx

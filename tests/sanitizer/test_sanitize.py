@@ -202,6 +202,22 @@ def test_the_devices_memory_can_be_chosen(tmp_path: Path) -> None:
     assert main(["--memory", "64MiB", str(script(tmp_path, text))]) == 0
 
 
+def test_the_script_stays_on_the_watched_device(tmp_path: Path) -> None:
+    text = """\
+        import tensorrt_rtx as trt
+        from helpers import backend
+        backend.activate("simulator", transport="child")
+        import pycuda.autoprimaryctx, pycuda.driver as cuda, numpy as np
+        h, d, s = cuda.pagelocked_zeros(8, np.uint8), cuda.to_device(np.zeros(8, np.uint8)), cuda.Stream()
+        cuda.memcpy_dtoh_async(h, d, s)
+        assert trt.__version__.startswith("11.") and h.sum() >= 0
+        s.synchronize()
+        """
+    before = sys.modules.get("tensorrt_rtx")
+    assert lines(run(tmp_path, text), "missing-sync") == [7]
+    assert sys.modules.get("tensorrt_rtx") is before
+
+
 def test_everything_is_put_back(tmp_path: Path) -> None:
     import ctypes
     import threading
