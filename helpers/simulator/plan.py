@@ -393,8 +393,8 @@ def extract(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
         raise PlanError(f"{source} is no plan of the simulator: {error}") from None
     if not plan.nvidia:
         raise PlanError(
-            f"{source} holds no plan of NVIDIA's: the builder in Python made it. Build the ONNX model again with NVIDIA's"
-            " builder (pip install tensorrt-rtx), or on a GPU."
+            f"{source} holds no plan of NVIDIA's: the builder in Python made it. Build the ONNX model again with"
+            " NVIDIA's builder (pip install tensorrt-rtx), or on a GPU."
         )
     with replacing(out) as part:
         part.write_bytes(plan.nvidia)

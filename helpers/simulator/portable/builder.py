@@ -15,7 +15,7 @@ from ..plan import DTYPES, Plan, SerializedPlan, TensorSpec
 from . import memory
 from .config import BuilderFlag, ComputeCapability, IBuilderConfig, IOptimizationProfile, Triple, settings
 from .enums import ENUMS, Severity
-from .model import SPOKEN
+from .model import SPOKEN, TYPES
 from .network import INetworkDefinition, IPluginRegistry, ITensor
 from .objects import Native
 from .parser import Parsed
@@ -516,8 +516,23 @@ def _line(parsed: Parsed, kernel: memory.Kernel, place: int) -> str:
     parts = "".join(_PARTS.get(node.op_type, node.op_type[:4].capitalize()) for node in nodes)
     name = f"{label(nodes[0]) if kind == 'gemm' else f'__myl_{parts}'}_myl0_{place}"
     notes = "".join(f"[ONNX Layer: {label(node)}]" for node in nodes)
-    reads, writes = ", ".join(sorted(kernel.reads)), ", ".join(sorted(kernel.writes))
-    return f"Name: {name}, LayerType: {kind}, Inputs: [{reads}], Outputs: [{writes}], Metadata: {notes}"
+    sides = (_described(parsed, kernel.reads), _described(parsed, kernel.writes))
+    return (
+        f"Name: {name}, LayerType: {kind}, Inputs: {sides[0]}, Constants: [], Outputs: {sides[1]}, TacticName: ,"
+        f" StreamId: 0, Metadata: {notes}"
+    )
+
+
+def _described(parsed: Parsed, names: set[str]) -> str:
+    """Tensors as the detailed list of layers has them."""
+    found = []
+    for name in sorted(names):
+        fact = parsed.facts.get(name, _UNKNOWN)
+        dims = ",".join(str(d) if isinstance(d, int) else "-1" for d in fact.dims or ())
+        kind = SPOKEN[TYPES.get(fact.kind, "FLOAT")]
+        form = "Format: (Linear) Row major linear format"
+        found.append(f"{{ Name: {name}, Dimensions: [{dims}], Datatype: {kind}, {form} }}")
+    return f"[ {', '.join(found)}]" if found else "[]"
 
 
 def _whole(parsed: Parsed) -> str:

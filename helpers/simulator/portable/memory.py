@@ -69,7 +69,7 @@ class _Grouping:
     def __init__(
         self, nodes: Sequence[Any], facts: Mapping[str, Fact], outputs: Sequence[str], constants: set[str]
     ) -> None:
-        self._nodes, self._facts, self._constants = nodes, facts, constants
+        self._nodes, self._facts, self._constants, self._outputs = nodes, facts, constants, outputs
         self._source: dict[str, str] = {}  # a view's name -> the tensor whose bytes it shows
         self._where: dict[str, Kernel] = {}
         self._made: list[Kernel] = []
@@ -154,7 +154,8 @@ class _Grouping:
         for kernel in self._made:
             kernel.reads = {name for name in kernel.reads if self._where.get(name) is not kernel}
         read = {name for kernel in self._made for name in kernel.reads}
-        for name in read & set(self._where):
+        ends = {self._source.get(name, name) for name in self._outputs}
+        for name in (read | ends) & set(self._where):
             self._where[name].writes.add(name)
         return self._made
 
