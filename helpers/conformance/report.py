@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for result in runner.run(cases):
             results.append(result)
-            _show(result, (runner.name, runner.builder))
+            _show(result, (runner.name, runner.builder, runner.transport))
     finally:  # a report that was interrupted is worth having, too
         if options.json:
             options.json.write_text(json.dumps(facts | as_data(results), indent=1) + "\n", encoding="utf-8")

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from . import run_buffers, run_captures, run_cuda, run_engine, run_graphs, run_shapes
 from .case import Case
 
-# case -> backend -> why it is otherwise there
+# case -> backend, builder or transport -> why it is otherwise there
 _NO_NONZERO = {"tensorrt_rtx": "TensorRT-RTX has no NonZero: its parser refuses the model (measured)"}
 _PAGEABLE = {
     "simulator": "stricter than CUDA 13 on purpose: pageable memory is copied by value when the call is made, which a"
     " graph that is launched later could not show"
 }
+_THREADS = {"child": "the device in another process is not told which thread calls: all count as the capturing one"}
 DIFFERS: Mapping[str, Mapping[str, str]] = {
     "allocator-data-dependent-shape": _NO_NONZERO,
     "allocator-empty-output": _NO_NONZERO,
@@ -31,6 +32,10 @@ DIFFERS: Mapping[str, Mapping[str, str]] = {
     "during-capture-copy-pageable-up": _PAGEABLE,
     "during-capture-copy-pageable-down": _PAGEABLE,
     "pageable-copy-in-a-graph": _PAGEABLE,
+    **{
+        f"beside-a-capture-{call}": _THREADS
+        for call in ("malloc", "free", "wait-for-a-stream", "query-a-stream", "wait-for-an-event")
+    },
     "copy-of-the-wrong-kind": {
         "simulator": "stricter than CUDA 13 on purpose: a copy from host to device needs a host address, so that two"
         " addresses that were swapped are noticed"

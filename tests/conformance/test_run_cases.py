@@ -44,7 +44,7 @@ def test_in_this_process(here, case):
 
 def test_in_a_child_process():
     runner = Simulator("child")
-    problems = [wrong(result, (runner.name, runner.builder)) for result in runner.run(RUN_CASES)]
+    problems = [wrong(result, (runner.name, runner.builder, "child")) for result in runner.run(RUN_CASES)]
     from helpers.simulator import host
 
     host.use("process")
