@@ -201,7 +201,7 @@ class CudaDevice:  # pragma: no cover - needs a GPU
         return int(error) == 0
 
     def stream_wait_event(self, handle: int, event: int) -> None:
-        self._call("cuStreamWaitEvent", self._cu.CUstream(handle), self._events[event], 0)
+        self._call("cuStreamWaitEvent", self._cu.CUstream(handle), self._event(event), 0)
         self._note("wait_event", handle)
 
     def event_create(self, flags: int = 0) -> int:
@@ -209,26 +209,30 @@ class CudaDevice:  # pragma: no cover - needs a GPU
         self._events[ident] = self._call("cuEventCreate", flags)
         return ident
 
+    def _event(self, handle: int) -> Any:
+        """An event of ours, or one that the program made itself by cuda.bindings or pycuda."""
+        return self._events.get(handle) or self._cu.CUevent(handle)
+
     def event_destroy(self, handle: int) -> None:
         event = self._events.pop(handle, None)
         if event is not None:
             self._call("cuEventDestroy", event)
 
     def event_record(self, handle: int, stream: int) -> None:
-        self._call("cuEventRecord", self._events[handle], self._cu.CUstream(stream))
+        self._call("cuEventRecord", self._event(handle), self._cu.CUstream(stream))
         self._note("event_record", stream)
 
     def event_synchronize(self, handle: int) -> None:
         began = time.perf_counter_ns()
-        self._call("cuEventSynchronize", self._events[handle])
+        self._call("cuEventSynchronize", self._event(handle))
         self._note("synchronize", began=began, waited_for="event")
 
     def event_query(self, handle: int) -> bool:
-        (error,) = self._cu.cuEventQuery(self._events[handle])
+        (error,) = self._cu.cuEventQuery(self._event(handle))
         return int(error) == 0
 
     def event_elapsed(self, start: int, end: int) -> float:
-        return float(self._call("cuEventElapsedTime", self._events[start], self._events[end]))
+        return float(self._call("cuEventElapsedTime", self._event(start), self._event(end)))
 
     def stream_destroy(self, handle: int) -> None:
         self._call("cuStreamDestroy", self._cu.CUstream(handle))
@@ -411,8 +415,15 @@ class CudaDevice:  # pragma: no cover - needs a GPU
     def infer_shapes(
         self, engine: int, shapes: dict[str, list[int]], values: dict[str, bytes] | None = None
     ) -> dict[str, list[int]]:
-        given = {name: tuple(shape) for name, shape in shapes.items()}
-        return {name: list(shape) for name, shape in self._engines[engine].output_shapes(given, values or {}).items()}
+        inferred = self._shapes(self._engines[engine], shapes, values or {})
+        return {name: list(shape) for name, shape in inferred.items()}
+
+    @staticmethod
+    def _shapes(engine: CudaEngine, shapes: dict[str, list[int]], values: dict[str, bytes]) -> dict[str, Shape]:
+        try:
+            return engine.output_shapes({name: tuple(shape) for name, shape in shapes.items()}, values)
+        except ExecutionError as error:
+            raise DeviceError("CUDA_ERROR_INVALID_VALUE", str(error)) from None
 
     def context_create(self, engine: int, memory: int = -1) -> int:
         """An execution context. ONNX Runtime allocates as it runs: there is no activation memory to take."""
@@ -460,12 +471,14 @@ class CudaDevice:  # pragma: no cover - needs a GPU
                 " here. Expected: the simulated device (backend.activate(transport='process')), or TensorRT.",
             )
         engine = self._engines[self._contexts[context]]
-        given = {name: tuple(shape) for name, shape in shapes.items()}
-        everything = {**given, **engine.output_shapes(given)}
+        everything = {name: tuple(shape) for name, shape in shapes.items()} | self._shapes(engine, shapes, {})
         try:
             engine.enqueue(context, 0 if wait else stream, everything, addresses)
         except (ExecutionError, RuntimeError) as error:
-            raise DeviceError("CUDA_ERROR_LAUNCH_FAILED", str(error)) from None
+            code = "CUDA_ERROR_LAUNCH_FAILED"
+            if not wait and self.stream_capture_status(stream):  # ONNX Runtime allocated, or copied from the host
+                code = "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"
+            raise DeviceError(code, str(error)) from None
         if wait:
             self._call("cuStreamSynchronize", self._cu.CUstream(0))
         self._note(

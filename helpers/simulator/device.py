@@ -397,8 +397,8 @@ class Device(Releasing):
                 spoiled = "; the capture is invalid now" if spoils else ""
                 raise DeviceError(
                     "CUDA_ERROR_STREAM_CAPTURE_IMPLICIT",
-                    f"{what} while a blocking stream is capturing{spoiled}. Expected: a stream of its own for this work,"
-                    " or a capturing stream made with CU_STREAM_NON_BLOCKING.",
+                    f"{what} while a blocking stream is capturing{spoiled}. Expected: a stream of its own for this"
+                    " work, or a capturing stream made with CU_STREAM_NON_BLOCKING.",
                 )
 
     def _refuse_capture(self, what: str, remedy: str, capture: Capture | None = None) -> None:
