@@ -358,6 +358,11 @@ def test_network_shows_tensors_and_layers(log):
     assert logits.is_network_output and logits.is_execution_tensor and not logits.is_shape_tensor
     kinds = [network[i].type.name for i in range(len(network))]
     assert kinds == ["CONSTANT", "GATHER", "CAST", "CONSTANT", "UNSQUEEZE", "ELEMENTWISE", "CONSTANT", "REDUCE"]
+    ids.set_dimension_name(0, "rows")
+    ids.allowed_formats = 1
+    assert (ids.get_dimension_name(0), ids.allowed_formats, logits.allowed_formats) == ("rows", 1, 8191)
+    ids.name = "tokens"
+    assert network.get_input(0).name == "tokens"
     gather = network.get_layer(1)
     assert (gather.name, gather.num_inputs, gather.num_outputs, gather.get_output_type(0)) == (
         "node_of_words", 2, 1, portable.float32,
