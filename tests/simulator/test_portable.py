@@ -208,6 +208,7 @@ SITUATIONS: dict[str, tuple[Any, Any, Any, str]] = {
     "two unknown operators": (model([h.make_node("Foo", ["x"], ["a"]), h.make_node("Bar", ["a"], ["y"])], [tensor("x", ["B", 8])], [tensor("y", None)]), [BATCHES], None, 'While parsing node number 1 [Bar -> "y"]:'),
     "a sequence": (model([h.make_node("SequenceConstruct", ["x"], ["s"]), h.make_node("SequenceAt", ["s", "i"], ["y"])], [tensor("x", [2])], [tensor("y", None)], {"i": np.array(0)}), [], None, "[8] false"),
     "an operator without its attribute": (single("Cast"), [BATCHES], None, "Attribute not found: to"),
+    "an attribute that is no choice": (single("Gelu", approximate="apple"), [BATCHES], None, "Invalid value provided for the Gelu 'approximate' attribute: apple"),
     "an operator that needs a plugin": (single("NonZero"), [BATCHES], None, "NonZero plugin creator version 1 was not found in plugin registry."),
     "an operator of another domain": (changed(lambda m: (setattr(m.graph.node[0], "domain", "my.own"), m.opset_import.append(h.make_opsetid("my.own", 1)))), [BATCHES], None, "INFO Total Activation Memory: 8192000 bytes"),
     "an input as output": (model([], [tensor("x", ["B", 8])], [tensor("x", ["B", 8])]), [BATCHES], None, "Dynamic input tensor __x is missing dimensions in profile 0."),

@@ -432,6 +432,10 @@ class OnnxParser(Native):
         missing = next((key for key in needed if all(a.name != key for a in node.attribute)), None)
         if missing is not None:
             raise Refused(Fault("INTERNAL_ERROR", f"Attribute not found: {missing}", "parse"))
+        how = next((a.s.decode(errors="replace") for a in node.attribute if a.name == "approximate"), "none")
+        if op == "Gelu" and how not in ("none", "tanh"):
+            text = f"Assertion failed: false: Invalid value provided for the Gelu 'approximate' attribute: {how}"
+            raise _Blame(self, place, node, "UNSUPPORTED_NODE_ATTR", "importGelu", text)
         first: dict[str, tuple[int, str]] = {}
         for i, dtype in enumerate(types):
             formal = schema.inputs[min(i, len(schema.inputs) - 1)] if schema.inputs else None
