@@ -544,6 +544,30 @@ def test_threads_without_order_may_not_whichever_came_first(wait: str, tmp_path:
     assert all(f.place and f.other for f in result.findings)
 
 
+# --- a client that nobody here wrote ---
+
+
+def test_polygraphy_leaks_its_outputs_and_does_nothing_else_wrong(tmp_path: Path) -> None:
+    """`TrtRunner.deactivate` of Polygraphy 0.53.6 frees the inputs, and not the buffers of its output allocator."""
+    pytest.importorskip("polygraphy", reason="Polygraphy is not installed (pip install '.[dev]')")
+    text = """\
+        import numpy as np
+        import models
+        from polygraphy.backend.trt import EngineFromBytes, TrtRunner
+
+        with TrtRunner(EngineFromBytes(models.plan("layers"))) as runner:
+            for rows in (1, 4, 16):
+                x = np.random.default_rng(rows).random((rows, 8), np.float32)
+                y = runner.infer({"x": x})["y"]
+                np.testing.assert_allclose(y, models.expected("layers", x=x), rtol=1e-4, atol=1e-6)
+        """
+    path = script(tmp_path, text)
+    (tmp_path / "models.py").write_bytes((PROGRAMS / "models.py").read_bytes())
+    result = run_script(path)
+    assert not result.failure, result.details
+    assert [(f.kind, f.tensors) for f in result.findings if f.level == "error"] == [("leak", ("y",))]
+
+
 # --- parts ---
 
 
