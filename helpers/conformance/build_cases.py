@@ -1,7 +1,10 @@
 """The build cases: what TensorRT's parser and builder return and log, and where each expectation comes from.
 
-`returns` and `says` were written from documents, issues and the course's measured facts, and committed before a builder
-ran a case. They are never edited after that: what turned out otherwise stands in `DIFFERS`, with its reason.
+`returns` and `says` were written from documents, issues and the course's measured facts, and committed before NVIDIA's
+builder ran a case (the one in Python ran the table once, by accident, about the time of that commit). They are
+never edited after that: what turned out otherwise stands in `DIFFERS`, with its reason. Six cases were mended after a
+run because they did not do what their sentence says: five dropped the network that their parser wrote to, and the table
+of positions was cut by a Slice that ONNX does not allow.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ MISSING = "is missing dimensions in profile 0"
 Shapes = Mapping[str, Sequence[Sequence[int]]]
 Tensor = tuple[int, Sequence[int | str]]  # ONNX type, shape
 BATCHES: Shapes = {"x": ((1, ROWS), (2, ROWS), (4, ROWS))}
-GARBAGE = b"\xff" * 64  # no protobuf begins so
+GARBAGE = b"this is no model at all"
 F, H, I64 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64
 
 
@@ -966,12 +969,22 @@ def _(g: Ground) -> Any:
 
 # case -> backend or builder -> why it is otherwise there
 _ANY_DOMAIN = "the expectation was wrong: NVIDIA's parser takes a known operator's name in any domain"
+_TEXT = dict.fromkeys(
+    ("nvidia", "python"),
+    "the expectation was wrong for these bytes: protobuf stops at what reads as the end of a group, and parse is True"
+    " with no errors, as for an HTML page that was saved as a model",
+)
 _GPU = dict.fromkeys(("tensorrt", "tensorrt_rtx"), "expected of a machine without a GPU; here is one")
 DIFFERS: Mapping[str, Mapping[str, str]] = {
-    "profile-baked-batch": {"nvidia": "no warning for a graph as small as this; the issue's had a model around it"},
+    "profile-baked-batch": {
+        "nvidia": "no warning where the reshaped tensor meets the input again in an Add or a Concat; there is one where"
+        " it is an output or goes into a MatMul (measured)"
+    },
+    "parse-garbage": _TEXT,
+    "parse-errors-cleared": _TEXT,
     "parse-unknown-domain": {"nvidia": _ANY_DOMAIN, "python": _ANY_DOMAIN},
     "config-strip-plan": {
-        "nvidia": "builds here: it was measured with a model whose weights are worth stripping",
+        "nvidia": "an Add alone builds; a MatMul of any size fails as it was measured",
         **_GPU,
     },
     "config-refit": _GPU,

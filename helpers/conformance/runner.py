@@ -25,12 +25,10 @@ ANSWER = "conformance answer: "  # begins the line that a case's process ends wi
 
 def all_cases() -> tuple[Case, ...]:
     """The cases of both halves, build cases first."""
+    from . import build_cases, build_more
     from .run_cases import RUN_CASES
 
-    build: tuple[Case, ...] = ()
-    if importlib.util.find_spec(f"{__package__}.build_cases") is not None:
-        build = tuple(importlib.import_module(f"{__package__}.build_cases").CASES)
-    return (*build, *RUN_CASES)
+    return (*build_cases.CASES, *build_more.CASES, *RUN_CASES)
 
 
 def select(pattern: str, half: str = "") -> tuple[Case, ...]:
