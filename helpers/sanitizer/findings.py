@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import linecache
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 ERROR, NOTE = "error", "note"
 
@@ -196,8 +195,3 @@ def as_json(findings: Iterable[Finding], failure: str = "") -> dict[str, Any]:
         "failure": failure,
         "findings": [f.description() for f in found],
     }
-
-
-def write_json(report: dict[str, Any], into: TextIO) -> None:
-    json.dump(report, into, indent=2)
-    into.write("\n")

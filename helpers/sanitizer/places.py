@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
 from pathlib import Path
@@ -11,10 +12,8 @@ from .findings import Place
 
 Site = tuple[CodeType, int]  # a code object and a line
 
-_HELPERS = str(Path(__file__).resolve().parents[1])
-_LIBRARIES = tuple(
-    {sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")} | {sys.prefix + "/lib"}
-)
+_HELPERS = str(Path(__file__).resolve().parents[1]) + os.sep
+_LIBRARIES = tuple({sysconfig.get_paths()[name] + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _FRONT_ENDS = Path(_HELPERS, "simulator", "frontends")
 _PYCUDA = str(_FRONT_ENDS / "pycuda")
 _BINDINGS = (str(_FRONT_ENDS / "cuda_bindings"), str(_FRONT_ENDS / "libcudart"))

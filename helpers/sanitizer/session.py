@@ -112,7 +112,10 @@ def run_script(script: Path, arguments: Sequence[str] = (), **settings: int) -> 
 def _run_all(at_exit: list[Callable[[], Any]]) -> None:
     """What the script gave to atexit, the latest first."""
     while at_exit:
-        at_exit.pop()()
+        try:
+            at_exit.pop()()
+        except Exception:  # the interpreter, too, says so and goes on
+            traceback.print_exc()
 
 
 def _exit_code(error: SystemExit) -> tuple[int, str]:
