@@ -25,10 +25,10 @@ ANSWER = "conformance answer: "  # begins the line that a case's process ends wi
 
 def all_cases() -> tuple[Case, ...]:
     """The cases of both halves, build cases first."""
-    from . import build_cases, build_more
+    from . import build_cases, build_more, build_third
     from .run_cases import RUN_CASES
 
-    return (*build_cases.CASES, *build_more.CASES, *RUN_CASES)
+    return (*build_cases.CASES, *build_more.CASES, *build_third.CASES, *RUN_CASES)
 
 
 def select(pattern: str, half: str = "") -> tuple[Case, ...]:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from helpers.conformance import build_cases, build_more
+from helpers.conformance import build_cases, build_more, build_third
+from helpers.conformance.runner import select
 
-CASES = build_cases.CASES + build_more.CASES
-DIFFERS = {**build_cases.DIFFERS, **build_more.DIFFERS}
+CASES = select("*", "build")
+DIFFERS = {**build_cases.DIFFERS, **build_more.DIFFERS, **build_third.DIFFERS}
 ROOT = Path(__file__).resolve().parents[2]
 
 
