@@ -6,8 +6,8 @@ import argparse
 import dataclasses
 import json
 import os
-import platform
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def as_data(results: Iterable[Result]) -> dict[str, Any]:
             "half": result.case.half,
             "what": result.case.what,
             "expected": {"returns": result.case.returns, "says": result.case.says},
-            "got": None if result.missing else {"returns": result.returned, "log": list(result.log)},
+            "got": None if result.missing else {"returns": result.returned, "log": _worth(result)},
             "agrees": None if result.missing else result.agrees,
             "missing": result.missing,
             "known": dict(result.case.differs),
@@ -92,6 +92,16 @@ def as_data(results: Iterable[Result]) -> dict[str, Any]:
         "differ": sum(row["agrees"] is False for row in rows),
         "cases": rows,
     }
+
+
+def _worth(result: Result) -> list[str]:
+    """The log, without the temporary folder's name, and without hundreds of VERBOSE lines where the case agrees."""
+    case = result.case
+    return [
+        line.replace(tempfile.gettempdir(), "TEMP")
+        for line in result.log
+        if not result.agrees or not line.startswith("VERBOSE: ") or (case.says and case.says in line)
+    ]
 
 
 def _show(result: Result, places: tuple[str, ...]) -> None:
@@ -119,7 +129,7 @@ def _facts(runner: Simulator | Apart) -> dict[str, Any]:
         "engine": runner.served.engine,
         "transport": runner.transport,
         "python": machine.python,
-        "platform": platform.platform(),
+        "platform": machine.platform,
         "gpu": machine.gpu and dataclasses.asdict(machine.gpu),
         "gpu_problem": machine.gpu_problem,
         "driver_cuda": machine.driver_cuda,

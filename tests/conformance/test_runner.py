@@ -168,3 +168,17 @@ def test_all_names_can_be_listed(capsys):
 def test_results_of_nothing():
     assert select("no such name") == ()
     assert not Result(made(np.zeros), missing="x").agrees
+
+
+def test_the_file_has_no_verbose_lines_of_what_agrees():
+    def speak(g):
+        g.logger.log(g.trt.ILogger.VERBOSE, "layer by layer")
+        g.logger.log(g.trt.ILogger.VERBOSE, "the phrase")
+        g.logger.log(g.trt.ILogger.INFO, "done")
+
+    cases = [made(speak, says="the phrase"), made(speak, "something else")]
+    logs = [row["got"]["log"] for row in report.as_data(Simulator().run(cases))["cases"]]
+    assert logs == [
+        ["VERBOSE: the phrase", "INFO: done"],
+        ["VERBOSE: layer by layer", "VERBOSE: the phrase", "INFO: done"],
+    ]
