@@ -864,7 +864,7 @@ for a card of compute capability 7.5 (a T4), for which TensorRT-RTX has no FP32 
 
 # %% tags=["pitfall-compatibility"]
 facts = environment.inspect()
-RTX_BESIDE = active.name == "simulator" and importlib.util.find_spec("tensorrt_rtx") is not None
+RTX_BESIDE = active.name == "simulator" and trt.__builder__ == "nvidia"
 if RTX_BESIDE:
     import tensorrt_rtx
 
