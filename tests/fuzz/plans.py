@@ -202,7 +202,7 @@ def _kind(text: str) -> str:
     for words in (
         *("empty memory buffer", "NVIDIA's plan alone", "minBufferSize", "kEXPECTED_MAGIC_TAG", "blobSize", "checksum"),
         *("Version tag", "manifest cannot be read", "ONNX Runtime cannot load", "in another file", "ends its process"),
-        *("does not come to an end", "the plan names the model", "the plan says", "this machine has", "compute"),
+        *("does not come to an end", "the plan names the model", "the plan says", "the plan's setting", "OutOfMemory", "this machine has", "compute"),
     ):
         if words in text:
             return words

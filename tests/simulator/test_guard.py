@@ -136,6 +136,15 @@ def test_negative_dimensions_do_not_reach_the_shape_inference():
     assert "negative dimension" in guard.look(model(NEGATIVE).SerializeToString()).flaw
 
 
+def test_equations_that_are_none_do_not_reach_the_shape_inference():
+    """ONNX 1.23's inference of an Einsum with a bare > does not come back."""
+    text = 'g (float[B, 8] x) => (float[B, 8] y) {{ y = Einsum <equation = "{}"> (x, x) }}'
+    for equation in ("bi,bi->bi", "b i, b i -> b i", "...i,...i->...i", "bi,bi"):
+        assert "equation" not in guard.look(model(text.format(equation)).SerializeToString()).flaw
+    for equation in ("b>i", "bi,bi->b->i", "b1,bi->bi"):
+        assert "its equation is" in guard.look(model(text.format(equation)).SerializeToString()).flaw
+
+
 def test_a_plan_whose_weights_are_elsewhere_is_refused():
     made = add_model()
     made.graph.initializer[0].ClearField("raw_data")
