@@ -19,7 +19,8 @@ Measured with mutations of small valid models (`tests/fuzz`; TensorRT-RTX 1.7.1,
 Price: a few milliseconds for a model of the course, 0.3 s for one of 268 MB, next to a build of 0.4 s and 3 s. Of 290
 real files (exports, ONNX's own examples) one counted as malformed, and is. A malformed model costs 0.2 to 0.5 s.
 
-What stays open: a well-formed model that needs more memory as it runs than this machine has, or that takes very long.
+What stays open: ONNX's checker and inference look in this process, and what they fail at was found one by one (above);
+a well-formed model may need more memory as it runs than this machine has, or take very long.
 Loops are stopped (`executor.py`). For files of strangers there is a device in another process: transport "child".
 """
 
