@@ -187,15 +187,24 @@ def _overhead(options: argparse.Namespace) -> int:
 
 
 def _conformance(options: argparse.Namespace) -> int:
-    from helpers.conformance import report
-
+    try:
+        from helpers.conformance import report
+    except ValueError as error:  # a TRT_ variable says what it cannot
+        return _unusable(error)
     return report.main(options.rest)
 
 
 def _sanitize(options: argparse.Namespace) -> int:
-    from helpers.sanitizer import command
-
+    try:
+        from helpers.sanitizer import command
+    except ValueError as error:  # a TRT_ variable says what it cannot
+        return _unusable(error)
     return command.main(options.rest)
+
+
+def _unusable(error: ValueError) -> int:
+    print("error: {}".format(error), file=sys.stderr)
+    return 2
 
 
 def _fuzz(options: argparse.Namespace) -> int:

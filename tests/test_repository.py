@@ -342,6 +342,11 @@ def test_commands_in_the_documents_exist() -> None:
             assert command in GRADE, f"{path.name}: python -m helpers grade {command}"
 
 
+def test_no_document_has_a_place_that_is_still_to_be_filled() -> None:
+    for path in documents():
+        assert not re.findall(r"@[A-Z0-9]+@", path.read_text(encoding="utf-8")), path.name
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     for path in documents():
         for link in re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8")):

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Run a TensorRT script (with pycuda or cuda.bindings) on the simulated device, unmodified, and"
         " report its mistakes: wrong and freed addresses, races, missing synchronisation, leaks and more"
         " (docs/sanitizer.md).",
-        epilog="Exit code: 0 nothing found, 1 something found, else the script's own; 2 where it could not be started.",
+        epilog="Exit code: 0 nothing found, 1 errors found, else the script's own; 2 where it could not be started.",
     )
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON too (- for standard output)")
     parser.add_argument(
@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("expected a script; as in: python -m helpers sanitize infer.py --batch 4")
     settings = {}
     try:
+        if options.json and options.json != "-":
+            Path(options.json).open("a").close()  # before the script runs, which may take long
         if options.memory:
             settings["memory"] = host.memory_size(options.memory)
         result = session.run_script(options.script, options.arguments, **settings)

@@ -210,7 +210,7 @@ class _Entry:
         self.lock.acquire()
         if self.lost is not None:
             self.lock.release()
-            raise self.lost
+            raise DeviceError(self.lost.code, self.lost.detail)  # another each time: one would keep every traceback
 
     def __exit__(self, *_: object) -> None:
         self.lock.release()

@@ -239,7 +239,8 @@ def explanation(owner: str, name: str) -> str | None:
     instead = f"Use {instead}." if not instead.startswith("nothing: ") else f"Nothing takes its place: {instead[9:]}."
     if removed and removed <= int(API):
         since = "10 and 11" if removed == 10 and API == "11" else API
-        return f"{{}} has no attribute {name!r}: TensorRT {since} removed it. {instead}"
+        older = " TRT_API=10 in the environment gives TensorRT 10's API." if (removed, API) == (11, "11") else ""
+        return f"{{}} has no attribute {name!r}: TensorRT {since} removed it. {instead}{older}"
     if removed:
         return (
             f"{{}} has no attribute {name!r}: TensorRT {API} has it (11 removed it); the simulator does not offer it."

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ __all__ = ["METHODS", "ChildDevice", "InProcessDevice", "ProtocolError", "Remote
 LIMITS = Limits(nbytes=1 << 31, values=4_000_000)
 # What a graded program may send at once: the plan of a small model with GPT-2's vocabulary has 84 MB, others a few.
 INHERITED_LIMITS = Limits(nbytes=128 << 20, values=1_200_000)
+SPIN_NS = 100_000  # of CPU time, at most, for each call
 _CLOSED = (
     "the device's process has ended. Restart the kernel, or take a new device: backend.activate(transport='child')."
 )
@@ -108,6 +110,7 @@ class RemoteDevice(Releasing):
         try:
             with self._lock, _whole_message():
                 send(self._socket, [method, arguments], self._limits)
+                _soon(self._socket)
                 reply = receive(self._socket, self._limits)
         except ProtocolError as error:  # of `send`: nothing has left this process
             raise DeviceError("CUDA_ERROR_INVALID_VALUE", f"{method}: {error}") from None
@@ -215,6 +218,7 @@ def serve(connection: socket.socket, device: Device, limits: Limits = LIMITS, me
     """
     while True:
         try:
+            _soon(connection)
             message = receive(connection, limits)
         except (EOFError, ConnectionError):
             return
@@ -242,6 +246,17 @@ def serve(connection: socket.socket, device: Device, limits: Limits = LIMITS, me
             send(connection, refusal(error), limits)
         except ConnectionError:
             return
+
+
+def _soon(connection: socket.socket) -> None:
+    """Look for the next message for a moment before sleeping: to be woken takes longer than most calls do."""
+    end = time.perf_counter_ns() + SPIN_NS
+    while time.perf_counter_ns() < end:
+        try:
+            connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            continue
+        return
 
 
 def refusal(error: Exception) -> list[Any]:

@@ -6,6 +6,7 @@ import gc
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -243,3 +244,19 @@ def test_live_tells_what_there_is(trt, plans, log):
         gc.collect()
         assert device.live() == []
     host.use("process")
+
+
+def test_an_error_that_stays_keeps_nothing_of_who_met_it(device):
+    class Buffer:
+        pass
+
+    def meet() -> weakref.ref:
+        held = Buffer()
+        try:
+            device.mem_alloc(8)
+        except DeviceError:
+            return weakref.ref(held)
+        raise AssertionError("the context is lost")
+
+    device._fail(DeviceError("CUDA_ERROR_ILLEGAL_ADDRESS", "somewhere."))
+    assert meet()() is None
