@@ -899,3 +899,19 @@ def test_the_course_builds_and_runs_where_there_is_no_wheel(tmp_path):
     ids, mask, logits = (np.load(tmp_path / f"{name}.npy") for name in ("ids", "mask", "logits"))
     np.testing.assert_allclose(logits, reference(ids, mask), rtol=1e-5, atol=1e-5)
     assert "activations" in done.stdout and "TensorRT has it; the simulator does not offer it" in done.stdout
+
+
+@beside_nvidia
+def test_an_error_prints_as_nvidias():
+    import tensorrt_rtx
+
+    model = changed(lambda m: setattr(m.graph.node[0], "op_type", "Frobnicate")).SerializeToString()
+    printed = []
+    for trt in (tensorrt_rtx, portable):
+        logger = trt.Logger(trt.Logger.INTERNAL_ERROR)
+        builder = trt.Builder(logger)
+        network = builder.create_network(0)
+        parser = trt.OnnxParser(network, logger)
+        assert not parser.parse(model)
+        printed.append(str(parser.get_error(0)))
+    assert printed[0] == printed[1]

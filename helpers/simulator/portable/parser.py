@@ -105,6 +105,11 @@ class ParserError(Native):
     def local_function_stack_size(self) -> int:
         return len(self._fault.stack)
 
+    def __repr__(self) -> str:
+        """As NVIDIA's: where it was, the code, and what was wrong."""
+        where = f"In node {self.node()} with name: {self.node_name()} and operator: {self.node_operator()}"
+        return f"{where} ({self.func()}): {self.code().name}: {self.desc()}"
+
 
 class OnnxParser(Native):
     """Fills a network from an ONNX model."""
