@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..simulator.device import BEHIND
-from ..simulator.errors import STICKY, DeviceError
+from ..simulator.errors import STICKY, ContextLost, DeviceError
 from ..simulator.memory import fits
 from .memory import Shadow
 from .places import Site
@@ -57,7 +57,7 @@ def note(
     device: CheckingDevice, method: str, arguments: tuple[Any, ...], error: DeviceError, where: Site | None
 ) -> None:
     """Note what was wrong about a call that the device refused."""
-    if error is device._usable.lost:
+    if isinstance(error, ContextLost):
         _went_on(device, method, where)
         return
     if error.code in STICKY and method != "execute":

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from .capture import RELAXED, THREAD_LOCAL, Capture, ExecutableGraph, invalidated, refused
-from .errors import STICKY, DeviceError
+from .errors import STICKY, ContextLost, DeviceError
 from .executor import Engine, ExecutionError
 from .memory import (
     POISON,
@@ -210,7 +210,7 @@ class _Entry:
         self.lock.acquire()
         if self.lost is not None:
             self.lock.release()
-            raise DeviceError(self.lost.code, self.lost.detail)  # another each time: one would keep every traceback
+            raise ContextLost(self.lost.code, self.lost.detail)  # another each time: one would keep every traceback
 
     def __exit__(self, *_: object) -> None:
         self.lock.release()

@@ -44,3 +44,7 @@ class DeviceError(Exception):
         super().__init__(f"{ERROR_TEXTS.get(code, code)}: {detail}")
         self.code = code
         self.detail = detail
+
+
+class ContextLost(DeviceError):
+    """A call after the CUDA context was lost; code and detail are those of what lost it."""
