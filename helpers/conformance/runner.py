@@ -53,6 +53,7 @@ class Simulator:
         self.served = backend.activate("simulator", quiet=True, transport=transport)
         self.builder = native.BUILDER
         self._trt, self._cuda = _modules()
+        self._context: Any = None
         self._own: Any = None  # the device that this class made, as long as no case has asked for another
 
     def run(self, cases: Iterable[Case]) -> Iterator[Result]:
@@ -78,12 +79,18 @@ class Simulator:
 
     def _fresh(self) -> None:
         from ..simulator import host
+        from ..simulator.frontends import contexts
 
         device = host.current().device
         if self.transport == "child" and device is self._own:  # a process for each case would take most of the time
             device.reset()
         else:
             self._own = host.use(self.transport).device
+        if self.transport != "cuda":  # what was pushed before in this thread is not the case's
+            contexts.forget_all()
+            self._cuda.init()
+            self._context = self._cuda.Device(0).retain_primary_context()
+            self._context.push()
 
 
 class Nvidia:
