@@ -9,7 +9,6 @@ of positions was cut by a Slice that ONNX does not allow.
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .case import Case, Ground
+from .case import Ground, listed
 from .run_kit import MODELS, ROWS, SIMULATOR, Table, attempt, kind, model_of, text
 
 case = Table("build")
@@ -992,4 +991,4 @@ DIFFERS: Mapping[str, Mapping[str, str]] = {
     "target-current": _GPU,
 }
 
-CASES: tuple[Case, ...] = tuple(dataclasses.replace(each, differs=DIFFERS.get(each.name, {})) for each in case.cases)
+CASES = listed(case.cases, DIFFERS)

@@ -5,7 +5,6 @@ As in `build_cases`, `returns` and `says` were committed before a builder ran a 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from .build_cases import BATCHES, BINDINGS, GUIDE, HEADER, F, Script, _add, _built, _bytes, _half, _two, _unary
-from .case import Case, Ground
+from .case import Ground, listed
 from .run_kit import MODELS, ROWS, Table, model_of, text
 
 case = Table("build")
@@ -394,4 +393,4 @@ DIFFERS: Mapping[str, Mapping[str, str]] = {
     "outputs-input-marked": dict.fromkeys(("nvidia", "python"), _WORDS),
 }
 
-CASES: tuple[Case, ...] = tuple(dataclasses.replace(each, differs=DIFFERS.get(each.name, {})) for each in case.cases)
+CASES = listed(case.cases, DIFFERS)

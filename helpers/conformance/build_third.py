@@ -5,7 +5,6 @@ As in `build_cases`, `returns` and `says` were committed before a builder ran a 
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,7 +37,7 @@ from .build_cases import (
     _outside,
     _with_workspace,
 )
-from .case import Case, Ground
+from .case import Ground, listed
 from .run_kit import MODELS, ROWS, Table, kind, model_of, text
 
 case = Table("build")
@@ -467,4 +466,4 @@ DIFFERS: Mapping[str, Mapping[str, str]] = {
     "range-of-one-name": dict.fromkeys(("nvidia", "python"), _NAMED),
 }
 
-CASES: tuple[Case, ...] = tuple(dataclasses.replace(each, differs=DIFFERS.get(each.name, {})) for each in case.cases)
+CASES = listed(case.cases, DIFFERS)

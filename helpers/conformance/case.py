@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -21,8 +21,8 @@ class Case:
         needs: without any of these it is not run: "simulator", "cuda.bindings", "nvidia-builder", "python-builder",
             "rtx" (targets can be chosen, as in TensorRT-RTX).
         run: does it. What it raises counts as its result, as "TypeOfError: message".
-        differs: backend ("simulator", "tensorrt" ...), builder ("nvidia", "python") or transport ("child") -> why the
-            answer is known to be another one there.
+        differs: backend ("simulator", "tensorrt" ...), builder ("nvidia", "python") or transport ("child", "cuda") -> why
+            the answer is known to be another one there.
     """
 
     name: str
@@ -86,6 +86,11 @@ class Result:
     @property
     def agrees(self) -> bool:
         return not self.missing and self.returned == self.case.returns and self.case.says in "\n".join(self.log)
+
+
+def listed(cases: Iterable[Case], differs: Mapping[str, Mapping[str, str]]) -> tuple[Case, ...]:
+    """The cases, each with what is known to be otherwise: by name, then by backend, builder or transport."""
+    return tuple(replace(case, differs=differs.get(case.name, {})) for case in cases)
 
 
 def perform(case: Case, ground: Ground) -> Result:

@@ -6,14 +6,17 @@ case ran anywhere. They are never edited after that: what turned out otherwise s
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 from . import run_buffers, run_captures, run_cuda, run_engine, run_graphs, run_shapes
-from .case import Case
+from .case import listed
 
 # case -> backend, builder or transport -> why it is otherwise there
-_NO_NONZERO = {"tensorrt_rtx": "TensorRT-RTX has no NonZero: its parser refuses the model (measured)"}
+_NO_NONZERO = {
+    "tensorrt_rtx": "TensorRT-RTX has no NonZero: its parser refuses the model (measured)",
+    "cuda": "a GPU without TensorRT does not run outputs whose size depends on values",
+}
+_OWN_MEMORY = {"cuda": "ONNX Runtime keeps memory of its own: what a context frees is not the driver's again"}
 _PAGEABLE = {
     "simulator": "stricter than CUDA 13 on purpose: pageable memory is copied by value when the call is made, which a"
     " graph that is launched later could not show"
@@ -23,6 +26,9 @@ DIFFERS: Mapping[str, Mapping[str, str]] = {
     "allocator-data-dependent-shape": _NO_NONZERO,
     "allocator-empty-output": _NO_NONZERO,
     "allocator-of-two-executions": _NO_NONZERO,
+    "shape-input-is-read-at-execution": {"cuda": "a GPU without TensorRT does not run shape tensors"},
+    "memory-of-contexts-comes-back": _OWN_MEMORY,
+    "allocation-on-profile-change": _OWN_MEMORY,
     "graph-of-a-graph": dict.fromkeys(
         ("simulator", "tensorrt", "tensorrt_rtx"),
         "the expectation was wrong: CUDA 13 refuses the launch of a graph in a capturing stream with error 900"
@@ -43,8 +49,5 @@ DIFFERS: Mapping[str, Mapping[str, str]] = {
     "what-is-alive-is-listed": {"simulator": "the list is for people: it says device memory, execution context ..."},
 }
 
-RUN_CASES: tuple[Case, ...] = tuple(
-    dataclasses.replace(case, differs=DIFFERS.get(case.name, {}))
-    for module in (run_shapes, run_buffers, run_engine, run_cuda, run_graphs, run_captures)
-    for case in module.CASES
-)
+MODULES = (run_shapes, run_buffers, run_engine, run_cuda, run_graphs, run_captures)
+RUN_CASES = listed((case for module in MODULES for case in module.CASES), DIFFERS)
