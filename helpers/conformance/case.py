@@ -21,8 +21,8 @@ class Case:
         needs: without any of these it is not run: "simulator", "cuda.bindings", "nvidia-builder", "python-builder",
             "rtx" (targets can be chosen, as in TensorRT-RTX).
         run: does it. What it raises counts as its result, as "TypeOfError: message".
-        differs: backend ("simulator", "tensorrt" ...), builder ("nvidia", "python") or transport ("child", "cuda") -> why
-            the answer is known to be another one there.
+        differs: backend ("simulator", "tensorrt" ...), builder ("nvidia", "python") or transport ("child", "cuda") ->
+            why the answer is known to be another one there.
     """
 
     name: str
