@@ -558,8 +558,8 @@ counted inputs and outputs; since 8.5 they go by name, and 10 removed the old ca
 `set_tensor_address` and `execute_async_v3` take their place.
 
 The last two rows are the report's pitfall "mismatch between ids and mask". Different lengths are refused.
-int32 is noticed here because the simulated device knows how long a buffer is. A GPU reads on: two tokens as
-one number, an index of billions into the table of tokens. That is nonsense, or an illegal address (CUDA error
+int32 is noticed here because the simulated device remembers what a buffer was filled with. A GPU reads two
+tokens as one number, an index of billions into the table of tokens. That is nonsense, or an illegal address (CUDA error
 700) in some later call. The report's int32 belongs to older exports; ours says int64.
 
 ### TODO 4: the decoding loop (about 10 minutes)
